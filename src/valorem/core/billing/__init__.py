@@ -1,0 +1,1 @@
+"""Billing: which periods are due, and the invoice they give."""

@@ -1,0 +1,1 @@
+"""Contracts: one customer's terms."""

@@ -1,0 +1,1 @@
+"""Metering: events, filters and aggregations as mergeable states."""
