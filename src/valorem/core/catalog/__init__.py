@@ -1,1 +1,1 @@
-"""The catalog: meters, features, prices and plans read from one tree of YAML files."""
+"""The catalog: meters, features, prices and plans; parsing and diff of pricing-as-code."""

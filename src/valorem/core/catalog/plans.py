@@ -1,0 +1,105 @@
+"""Plans: a bundle of fees, prices and features that a contract is made on."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+
+from valorem.core.catalog.entry import Currency, Entry, Key
+from valorem.core.catalog.features import FeatureValue
+from valorem.core.catalog.prices import PlanPrice
+from valorem.core.money import Rounding
+from valorem.core.units import Amount, Span
+
+
+def _billable(span: tuple[int, str]) -> tuple[int, str]:
+    if span[1] in ("minute", "hour") or span[0] < 1:
+        raise ValueError("a billing interval is one or more days, weeks, months, quarters or years")
+    return span
+
+
+class Fee(Entry):
+    """A fixed amount for each billing period.
+
+    Attributes:
+        amount: In the plan's currency, for one whole period, and for one seat where ``per`` is given.
+        per: The key of the contract's dated quantity it is multiplied by (``seat``); without it the fee is charged once.
+        billed: Whether it stands on the invoice before its period or on the one after it.
+        name: How the invoice line is called; the fee's key where left out.
+    """
+
+    amount: Amount
+    per: Key | None = None
+    billed: Literal["in advance", "in arrears"] = "in advance"
+    name: str | None = None
+
+
+class Bound(Entry):
+    """A least or greatest amount, in the plan's currency.
+
+    Attributes:
+        amount: Zero or more.
+        per: What it bounds; ``invoice`` is the sum of one period's charges.
+    """
+
+    amount: Annotated[Amount, Field(ge=0)]
+    per: Literal["invoice"] = "invoice"
+
+
+class Policies(Entry):
+    """The switches on which billing systems disagree, each with the default first.
+
+    Attributes:
+        proration: How a part of a period is charged: by whole days, by seconds, or not reduced at all.
+        late_events: What usage does that arrives for a closed period: billed as an adjustment on the next invoice, only
+            noted, absorbed without a charge, or rejected at the door.
+        rounding: Half away from zero, or half to the even digit, once per invoice line.
+    """
+
+    proration: Literal["day", "second", "none"] = "day"
+    late_events: Literal["next_invoice", "note", "absorb", "reject"] = "next_invoice"
+    rounding: Rounding = "half_up"
+
+
+class Plan(Entry):
+    """A named offer; contracts pin the catalog version they started on.
+
+    Attributes:
+        plan: The key contracts refer to.
+        currency: Of every amount in the plan and of its invoices.
+        every: The billing interval.
+        fees: By key, in the order written.
+        prices: Meter to its price: the name of a file in ``prices/``, or the price itself.
+        features: Feature to what this plan grants of it.
+        minimum: What an invoice for one period comes to at least.
+        maximum: What an invoice for one period comes to at most.
+    """
+
+    coming: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "grants": "credits included in a plan",
+            "limits": "limits on use",
+            "alerts": "alerts on usage and spend",
+            "trial": "trials",
+            "phases": "phases and ramps",
+            "outcomes": "outcome prices",
+        }
+    )
+
+    plan: Key
+    name: str
+    description: str | None = None
+    currency: Currency
+    every: Annotated[Span, AfterValidator(_billable)] = (1, "month")
+    fees: Mapping[Key, Fee] = Field(default_factory=dict)
+    prices: Mapping[Key, PlanPrice] = Field(default_factory=dict)
+    features: Mapping[Key, FeatureValue] = Field(default_factory=dict)
+    minimum: Bound | None = None
+    maximum: Bound | None = None
+    policies: Policies = Policies()
+
+    @property
+    def key(self) -> str:
+        """The key contracts refer to."""
+        return self.plan
