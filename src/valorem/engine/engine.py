@@ -1,0 +1,62 @@
+"""The engine: what every verb works with, and the one way to open a transaction."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from valorem.core.limits import Limits
+from valorem.core.workspace import Workspace
+from valorem.store.postgres import workspaces
+from valorem.store.postgres.database import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One open transaction in one workspace; verbs take it first.
+
+    Attributes:
+        connection: Sees and writes this workspace's rows only.
+        workspace: The workspace.
+        now: The workspace's time when the transaction began: real time for live, its own clock for a sandbox.
+        limits: The declared limits in force.
+    """
+
+    connection: Connection
+    workspace: Workspace
+    now: datetime
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The database, the real clock and the limits that verbs work with.
+
+    Args:
+        database: Where the truth is.
+        real_now: The real time; the composition root passes the system's clock, tests pass their own.
+        limits: The declared limits.
+    """
+
+    database: Database
+    real_now: Callable[[], datetime]
+    limits: Limits = field(default_factory=Limits)
+
+    @contextmanager
+    def transaction(
+        self, workspace: int, *, snapshot: bool = False, read_only: bool = False
+    ) -> Iterator[Transaction]:
+        """Open a transaction in a workspace; it commits at the end of the block and rolls back on an error.
+
+        Args:
+            workspace: The workspace's id.
+            snapshot: Let every statement see the same instant (invoices and invariants do).
+            read_only: Refuse writes.
+
+        Raises:
+            NotFoundError: If there is no such workspace.
+            OverloadedError: If no connection is free in time, or the database is away. Nothing was written.
+        """
+        with self.database.workspace(workspace, snapshot=snapshot, read_only=read_only) as connection:
+            found = workspaces.load(connection, workspace)
+            yield Transaction(connection, found, found.clock_at or self.real_now(), self.limits)

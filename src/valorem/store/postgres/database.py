@@ -1,0 +1,80 @@
+"""The database: a pool of connections, and transactions that see one workspace."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, LiteralString, TypeAlias
+
+import psycopg
+from psycopg import IsolationLevel
+from psycopg.errors import CannotConnectNow, OperationalError
+from psycopg.rows import dict_row
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from valorem.core.errors import OverloadedError
+
+Row: TypeAlias = dict[str, Any]
+Connection: TypeAlias = psycopg.Connection[Row]
+
+_SEAL: LiteralString = (
+    "SELECT set_config('role', 'valorem_app', true), set_config('valorem.workspace', %s, true)"
+)
+
+
+class Database:
+    """A bounded pool of connections to one PostgreSQL database.
+
+    Args:
+        url: ``postgresql://…`` (the ``+psycopg`` form is understood).
+        size: Most connections at once; a caller waits ``wait_s`` for one, then gets :class:`OverloadedError`.
+    """
+
+    def __init__(self, url: str, *, size: int = 16, wait_s: float = 5.0) -> None:
+        self.url = url.replace("postgresql+psycopg://", "postgresql://", 1)
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            self.url,
+            min_size=2,
+            max_size=size,
+            timeout=wait_s,
+            open=True,
+            kwargs={"row_factory": dict_row, "application_name": "valorem", "options": "-c timezone=UTC -c jit=off"},
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+    @contextmanager
+    def workspace(self, workspace: int, *, snapshot: bool = False, read_only: bool = False) -> Iterator[Connection]:
+        """One transaction that sees and may write only this workspace's rows.
+
+        Args:
+            workspace: The workspace's id; row-level security refuses every other.
+            snapshot: REPEATABLE READ, so that several statements see one instant.
+            read_only: Refuse writes.
+        """
+        with self._transaction(snapshot=snapshot, read_only=read_only) as connection:
+            connection.execute(_SEAL, (str(workspace),))
+            yield connection
+
+    @contextmanager
+    def system(self) -> Iterator[Connection]:
+        """One transaction as the owner: workspaces, keys, maintenance. Never for a customer's request itself."""
+        with self._transaction(snapshot=False, read_only=False) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, *, snapshot: bool, read_only: bool) -> Iterator[Connection]:
+        try:
+            with self._pool.connection() as connection:
+                connection.isolation_level = IsolationLevel.REPEATABLE_READ if snapshot else None
+                connection.read_only = True if read_only else None
+                with connection.transaction():
+                    yield connection
+        except PoolTimeout:
+            raise OverloadedError("every database connection is busy") from None
+        except (CannotConnectNow, psycopg.errors.AdminShutdown, psycopg.errors.CrashShutdown) as error:
+            raise OverloadedError(f"the database is not available: {error}") from error
+        except OperationalError as error:
+            if error.sqlstate is None:  # the connection itself broke
+                raise OverloadedError("the connection to the database broke; nothing was accepted") from error
+            raise
