@@ -1,1 +1,1 @@
-"""Billing: which periods are due, and the invoice they give."""
+"""Billing: what is due when, what usage it needs, and the invoice that follows from it."""

@@ -1,0 +1,117 @@
+"""An invoice and its lines: plain values that say everything they were made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from valorem.core.periods import Interval
+
+LineKind = Literal["fee", "usage", "minimum", "maximum"]
+Timing = Literal["in_advance", "in_arrears", "adjustment"]
+InvoiceKind = Literal["period", "note", "preview"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a line's arithmetic, for people and for programs.
+
+    Attributes:
+        text: What is done, in words, with the numbers in it.
+        amount: The exact amount after this step.
+    """
+
+    text: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Which events stand behind a usage line.
+
+    Attributes:
+        meter: The meter's key.
+        fingerprint: The meter revision that counted them.
+        interval: The stretch of time they fall in.
+        dimensions: The dimension values they share; a dimension that is not named may have any value.
+    """
+
+    meter: str
+    fingerprint: str
+    interval: Interval
+    dimensions: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an invoice.
+
+    Attributes:
+        kind: What is charged.
+        key: The key of the fee or the meter; the kind itself for a minimum or maximum.
+        charge: Names the charge within its period, the same on every invoice: what is billed late for it is found by it.
+        timing: Billed before its period, after it, or as a change of what an earlier invoice billed.
+        description: For people.
+        period_index: The period of the contract it belongs to.
+        period: The stretch of that period it covers.
+        quantity: What is counted; ``None`` where nothing is.
+        unit_amount: The price of one, where every unit has the same.
+        exact_amount: Before rounding.
+        amount: Rounded once, to the currency's minor unit.
+        dimensions: The dimension values it is the price of.
+        steps: Its arithmetic, from the quantity to the exact amount.
+        pipeline: The order in which the price's parts were applied.
+        selectors: Which events stand behind it; empty for a fixed fee.
+    """
+
+    kind: LineKind
+    key: str
+    charge: str
+    timing: Timing
+    description: str
+    period_index: int
+    period: Interval
+    quantity: Decimal | None
+    unit_amount: Decimal | None
+    exact_amount: Decimal
+    amount: Decimal
+    dimensions: Mapping[str, str | None]
+    steps: tuple[Step, ...]
+    pipeline: tuple[str, ...]
+    selectors: tuple[Selector, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """One invoice of a contract, before it has a number.
+
+    Attributes:
+        contract: The contract's id.
+        customer: The customer's key.
+        plan: The plan's key.
+        catalog_version: The version it was priced by.
+        currency: Of every amount in it.
+        kind: ``period`` closes a period, ``note`` carries late usage on its own, ``preview`` is never issued.
+        boundary_index: Which border of the contract it is issued at; contract, index and kind name an invoice for ever.
+        issued_at: The instant of that border (for a preview: the instant looked at).
+        closed: The period it closes: its usage and arrears fees; ``None`` on the first invoice.
+        ahead: The period it bills in advance; ``None`` where nothing follows.
+        lines: In the order printed.
+        total: The sum of the lines' rounded amounts.
+        purchase_order: As on the contract.
+    """
+
+    contract: str
+    customer: str
+    plan: str
+    catalog_version: int
+    currency: str
+    kind: InvoiceKind
+    boundary_index: int
+    issued_at: datetime
+    closed: Interval | None
+    ahead: Interval | None
+    lines: tuple[Line, ...]
+    total: Decimal
+    purchase_order: str | None
