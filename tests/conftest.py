@@ -1,0 +1,180 @@
+"""Servers and fresh databases for the tests.
+
+`database_url` is what most tests want: a migrated, empty database of their own on the embedded PostgreSQL.
+`each_database_url` runs a test twice, also on a separately installed PostgreSQL of another major version.
+"""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Protocol
+
+import psycopg
+import pytest
+
+from valorem.store.embedded import EmbeddedPostgres
+from valorem.store.postgres.migrate import upgrade
+
+INSTALLED = Path("/usr/lib/postgresql")
+TEMPLATE = "migrated"
+_numbers = count(1)
+
+
+class Server(Protocol):
+    """A running PostgreSQL on which databases may be made."""
+
+    def url_for(self, database: str) -> str: ...
+
+    def conninfo_for(self, database: str) -> str: ...
+
+
+@pytest.fixture(scope="session")
+def embedded_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """The embedded server, one for the whole session."""
+    folder = tmp_path_factory.mktemp("embedded")
+    with EmbeddedPostgres(folder, settings={"shared_buffers": "128MB", "max_wal_size": "512MB"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def debian_postgres() -> Iterator[Server]:
+    """A server from the system's own packages, of another major version than the embedded one."""
+    versions = sorted(
+        (int(place.parent.parent.name), place.parent)
+        for place in INSTALLED.glob("*/bin/pg_ctl")
+        if place.parent.parent.name.isdigit()
+    )
+    usable = [(version, place) for version, place in versions if 15 <= version != 18]
+    if not usable:
+        pytest.skip(f"no PostgreSQL 15 or newer under {INSTALLED} (apt-get install postgresql gives one)")
+    with _installed_server(usable[0][1]) as server:
+        yield server
+
+
+class InstalledServer:
+    """A server started by pg_ctl, answering on a unix socket in its own private folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def url_for(self, database: str) -> str:
+        return (
+            f"postgresql+psycopg://valorem@/{database}?host={str(self._folder).replace('/', '%2F')}&port=5432"
+        )
+
+    def conninfo_for(self, database: str) -> str:
+        return psycopg.conninfo.make_conninfo(
+            host=str(self._folder), port=5432, user="valorem", dbname=database
+        )
+
+
+@contextmanager
+def _installed_server(binaries: Path) -> Iterator[InstalledServer]:
+    folder = Path(tempfile.mkdtemp(prefix="valorem-"))
+    account = (
+        pwd.getpwnam("postgres" if _account_exists("postgres") else "nobody") if os.geteuid() == 0 else None
+    )
+    if account:
+        os.chown(folder, account.pw_uid, account.pw_gid)
+
+    def run(program: str, *arguments: str) -> None:
+        with (folder / "output.log").open("a") as output:  # pg_ctl's server would keep a pipe open for ever
+            subprocess.run(
+                [str(binaries / program), "-D", str(folder / "data"), *arguments],
+                check=True,
+                timeout=120,
+                stdout=output,
+                stderr=output,
+                cwd=folder,
+                user=account.pw_uid if account else None,
+                group=account.pw_gid if account else None,
+                extra_groups=[] if account else None,
+                env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
+            )
+
+    try:
+        run("initdb", "--username=valorem", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        run("pg_ctl", "start", "-w", "-o", f"-k {folder} -c listen_addresses='' -p 5432")
+        try:
+            yield InstalledServer(folder)
+        finally:
+            run("pg_ctl", "stop", "-w", "-m", "fast")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _account_exists(name: str) -> bool:
+    return any(account.pw_name == name for account in pwd.getpwall())
+
+
+@pytest.fixture(scope="session")
+def migrated() -> Callable[[Server], None]:
+    """Makes the migrated template database of a server, once."""
+    done: set[int] = set()
+
+    def ensure(server: Server) -> None:
+        if id(server) not in done:
+            with psycopg.connect(server.conninfo_for("postgres"), autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {TEMPLATE}")
+            upgrade(server.url_for(TEMPLATE))
+            done.add(id(server))
+
+    return ensure
+
+
+@contextmanager
+def fresh_database(server: Server, template: str = TEMPLATE) -> Iterator[str]:
+    """A new database, copied from the template; gone afterwards, whoever is still connected. Yields its URL."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(server.conninfo_for("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield server.url_for(name)
+        finally:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database_url(embedded_postgres: EmbeddedPostgres, migrated: Callable[[Server], None]) -> Iterator[str]:
+    """The URL of a migrated, empty database for this test alone."""
+    migrated(embedded_postgres)
+    with fresh_database(embedded_postgres) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(
+    embedded_postgres: EmbeddedPostgres, migrated: Callable[[Server], None]
+) -> Iterator[str]:
+    """The URL of a migrated, empty database that the tests of one module share."""
+    migrated(embedded_postgres)
+    with fresh_database(embedded_postgres) as url:
+        yield url
+
+
+@pytest.fixture(params=["embedded", "debian"])
+def each_server(request: pytest.FixtureRequest) -> Server:
+    """The embedded server, then the system's own."""
+    server: Server = request.getfixturevalue(f"{request.param}_postgres")
+    return server
+
+
+@pytest.fixture
+def each_database_url(each_server: Server, migrated: Callable[[Server], None]) -> Iterator[str]:
+    """The URL of a migrated, empty database, once per server."""
+    migrated(each_server)
+    with fresh_database(each_server) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(each_server: Server) -> Iterator[str]:
+    """The URL of a database without any migration, once per server."""
+    with fresh_database(each_server, template="template0") as url:
+        yield url
