@@ -1,8 +1,12 @@
 """Identity: stable hashes of length-prefixed parts, and the part of a key."""
 
+import re
 from hashlib import blake2b
 
+from valorem.core.errors import NotFoundError
+
 PARTS = 256
+_MADE_ID = re.compile(r"[a-z]{3}_[0-9a-f]{26}", re.ASCII)
 
 
 def identity(*parts: str | bytes | int) -> bytes:
@@ -21,3 +25,14 @@ def part_of(workspace: int, subject: str) -> int:
     A customer's own key is its first subject, so ``part_of(workspace, customer_key)`` is the customer's part.
     """
     return identity(workspace, subject)[0]
+
+
+def part_in(identifier: str, kind: str) -> int:
+    """The part that an id made by the engine names in its last two digits.
+
+    Raises:
+        NotFoundError: For text that is no id of this kind, just as for an id that does not exist.
+    """
+    if _MADE_ID.fullmatch(identifier) is None or not identifier.startswith(f"{kind}_"):
+        raise NotFoundError(f"there is nothing with the id {identifier[:60]!r}")
+    return int(identifier[-2:], 16)

@@ -1,0 +1,175 @@
+"""Contracts: their terms, and when each is due next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from valorem.core.catalog.plans import Policies
+from valorem.core.contracts.contract import Contract, Dated
+from valorem.core.ids import part_in, part_of
+from valorem.core.numbers import parse_decimal, plain
+from valorem.core.periods import Cadence
+from valorem.core.time import parse_instant, write_instant
+from valorem.store.postgres.database import Connection, Row
+
+_COLUMNS = "id, workspace, customer, plan, catalog_version, starts_at, ends_at, terms, next_index, next_at"
+
+
+@dataclass(frozen=True, slots=True)
+class ContractRow:
+    """A contract and where its billing stands.
+
+    Attributes:
+        contract: The terms.
+        next_index: The boundary to be drafted next.
+        next_at: Its instant; None when nothing is left to bill.
+    """
+
+    contract: Contract
+    next_index: int
+    next_at: datetime | None
+
+
+def insert(connection: Connection, contract: Contract, *, next_index: int, next_at: datetime | None, now: datetime) -> None:
+    """Insert a contract."""
+    connection.execute(
+        "INSERT INTO contract (part, workspace, id, customer, plan, catalog_version, starts_at, ends_at, terms,"
+        " next_index, next_at, created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            part_of(contract.workspace, contract.customer),
+            contract.workspace,
+            contract.id,
+            contract.customer,
+            contract.plan,
+            contract.catalog_version,
+            contract.start,
+            contract.end,
+            Jsonb(_terms(contract)),
+            next_index,
+            next_at,
+            now,
+        ),
+    )
+
+
+def load(connection: Connection, workspace: int, contract_id: str, *, lock: bool = False) -> ContractRow | None:
+    """One contract by id; ``lock`` keeps others from billing or changing it until the transaction ends."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM contract WHERE part = %s AND workspace = %s AND id = %s" + (" FOR UPDATE" if lock else ""),
+        (part_in(contract_id, "ctr"), workspace, contract_id),
+    ).fetchone()
+    return _contract_row(row) if row else None
+
+
+def load_page(
+    connection: Connection, workspace: int, *, customer: str | None, after: str | None, limit: int
+) -> list[ContractRow]:
+    """Contracts in order of id, from after an id on; of one customer where given."""
+    if customer is not None:
+        rows = connection.execute(
+            f"SELECT {_COLUMNS} FROM contract WHERE part = %s AND workspace = %s AND customer = %s AND id > %s"
+            " ORDER BY id LIMIT %s",
+            (part_of(workspace, customer), workspace, customer, after or "", limit),
+        )
+    else:
+        rows = connection.execute(
+            f"SELECT {_COLUMNS} FROM contract WHERE workspace = %s AND id > %s ORDER BY id LIMIT %s",
+            (workspace, after or "", limit),
+        )
+    return [_contract_row(row) for row in rows]
+
+
+def load_on_plans(
+    connection: Connection, workspace: int, plans: Sequence[str], *, limit: int
+) -> tuple[list[Contract], int]:
+    """Contracts on any of some plans in order of id, at most ``limit``, and how many there are in all."""
+    where = "WHERE workspace = %s AND plan = ANY(%s)"
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM contract {where} ORDER BY id LIMIT %s", (workspace, list(plans), limit)
+    ).fetchall()
+    total = connection.execute(f"SELECT count(*) AS n FROM contract {where}", (workspace, list(plans))).fetchone()
+    assert total is not None
+    return [_contract_row(row).contract for row in rows], int(total["n"])
+
+
+def replace_terms(connection: Connection, contract: Contract) -> None:
+    """Store changed terms of a contract that the caller has locked."""
+    connection.execute(
+        "UPDATE contract SET terms = %s, ends_at = %s WHERE part = %s AND workspace = %s AND id = %s",
+        (
+            Jsonb(_terms(contract)),
+            contract.end,
+            part_of(contract.workspace, contract.customer),
+            contract.workspace,
+            contract.id,
+        ),
+    )
+
+
+def due(connection: Connection, workspace: int, now: datetime, *, limit: int) -> list[tuple[str, datetime]]:
+    """Ids of contracts with a boundary at or before now, the earliest boundary first."""
+    rows = connection.execute(
+        "SELECT id, next_at FROM contract WHERE workspace = %s AND next_at <= %s ORDER BY next_at, id LIMIT %s",
+        (workspace, now, limit),
+    )
+    return [(row["id"], row["next_at"]) for row in rows]
+
+
+def next_due_at(connection: Connection, workspace: int) -> datetime | None:
+    """The earliest boundary of any contract still to be drafted."""
+    row = connection.execute(
+        "SELECT min(next_at) AS at FROM contract WHERE workspace = %s AND next_at IS NOT NULL", (workspace,)
+    ).fetchone()
+    return row["at"] if row else None
+
+
+def move_on(connection: Connection, contract: Contract, *, next_index: int, next_at: datetime | None) -> None:
+    """Note which boundary comes next for a contract that the caller has locked."""
+    connection.execute(
+        "UPDATE contract SET next_index = %s, next_at = %s WHERE part = %s AND workspace = %s AND id = %s",
+        (next_index, next_at, part_of(contract.workspace, contract.customer), contract.workspace, contract.id),
+    )
+
+
+def _terms(contract: Contract) -> dict[str, Any]:
+    return {
+        "time_zone": contract.time_zone,
+        "currency": contract.currency,
+        "every": [contract.every.count, contract.every.unit],
+        "anchor": write_instant(contract.anchor),
+        "seats": {
+            key: [[write_instant(since), plain(quantity)] for since, quantity in history]
+            for key, history in contract.seats.items()
+        },
+        "policies": contract.policies.model_dump(mode="json") if contract.policies else None,
+        "purchase_order": contract.purchase_order,
+        "metadata": dict(contract.metadata),
+    }
+
+
+def _contract_row(row: Row) -> ContractRow:
+    terms = row["terms"]
+    contract = Contract(
+        id=row["id"],
+        workspace=row["workspace"],
+        customer=row["customer"],
+        plan=row["plan"],
+        catalog_version=row["catalog_version"],
+        start=row["starts_at"],
+        end=row["ends_at"],
+        time_zone=terms["time_zone"],
+        currency=terms["currency"],
+        every=Cadence(*terms["every"]),
+        anchor=parse_instant(terms["anchor"]),
+        seats={
+            key: tuple(Dated(parse_instant(since), parse_decimal(quantity)) for since, quantity in history)
+            for key, history in terms["seats"].items()
+        },
+        policies=Policies.model_validate(terms["policies"]) if terms["policies"] else None,
+        purchase_order=terms["purchase_order"],
+        metadata=terms["metadata"],
+    )
+    return ContractRow(contract, row["next_index"], row["next_at"])

@@ -1,0 +1,224 @@
+"""Invoices: headers that move from draft to finalised, and documents that never change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from psycopg.types.json import Jsonb
+
+from valorem.core.ids import part_in, part_of
+from valorem.store.postgres.database import Connection, Row
+
+InvoiceStatus = Literal["draft", "finalised"]
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceHeader:
+    """What a list of invoices shows.
+
+    Attributes:
+        id: Made when the boundary was reached.
+        contract: The contract's id.
+        customer: The customer's key.
+        index: The contract's boundary it is issued at; with contract and kind it names the invoice for ever.
+        kind: ``period`` or ``note``.
+        status: A draft follows its counters until it is finalised.
+        number: Gapless in its workspace; None for a draft.
+        currency: ISO 4217.
+        period_start: Start of the stretch it closes, or bills in advance.
+        period_end: End of it.
+        issued_at: The boundary.
+        finalise_at: When its grace ends.
+        total: None for a draft, whose total is computed when it is looked at.
+    """
+
+    id: str
+    contract: str
+    customer: str
+    index: int
+    kind: str
+    status: InvoiceStatus
+    number: str | None
+    currency: str
+    period_start: datetime
+    period_end: datetime
+    issued_at: datetime
+    finalise_at: datetime
+    total: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceDocument:
+    """What a finalised invoice says, and what it was computed from."""
+
+    number: str
+    document: bytes
+    digest: bytes
+    inputs: Mapping[str, Any]
+    finalised_at: datetime
+
+
+_COLUMNS = (
+    "id, contract, customer, index, kind, status, number, currency, period_start, period_end, issued_at,"
+    " finalise_at, total"
+)
+
+
+def insert_draft(connection: Connection, workspace: int, header: InvoiceHeader, now: datetime) -> bool:
+    """Insert a draft; False where the contract's boundary has this kind of invoice already."""
+    row = connection.execute(
+        "INSERT INTO invoice (part, workspace, id, contract, customer, index, kind, status, currency, period_start,"
+        " period_end, issued_at, finalise_at, created_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, 'draft', %s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT (part, workspace, contract, index, kind) DO NOTHING RETURNING id",
+        (
+            part_of(workspace, header.customer),
+            workspace,
+            header.id,
+            header.contract,
+            header.customer,
+            header.index,
+            header.kind,
+            header.currency,
+            header.period_start,
+            header.period_end,
+            header.issued_at,
+            header.finalise_at,
+            now,
+        ),
+    ).fetchone()
+    return row is not None
+
+
+def load(connection: Connection, workspace: int, invoice_id: str, *, lock: bool = False) -> InvoiceHeader | None:
+    """One header by id."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM invoice WHERE part = %s AND workspace = %s AND id = %s" + (" FOR UPDATE" if lock else ""),
+        (part_in(invoice_id, "inv"), workspace, invoice_id),
+    ).fetchone()
+    return InvoiceHeader(**row) if row else None
+
+
+def load_by_number(connection: Connection, workspace: int, number: str) -> InvoiceHeader | None:
+    """One header by its number."""
+    row = connection.execute(
+        "SELECT invoice FROM invoice_number WHERE workspace = %s AND number = %s", (workspace, number)
+    ).fetchone()
+    return load(connection, workspace, row["invoice"]) if row else None
+
+
+def load_page(
+    connection: Connection,
+    workspace: int,
+    *,
+    customer: str | None = None,
+    contract: str | None = None,
+    status: InvoiceStatus | None = None,
+    after: str | None = None,
+    limit: int = 50,
+) -> list[InvoiceHeader]:
+    """Headers in order of id (that is, of creation), from after an id on."""
+    conditions, values = ["workspace = %s", "id > %s"], [workspace, after or ""]
+    if contract is not None:
+        conditions += ["part = %s", "contract = %s"]
+        values += [part_in(contract, "ctr"), contract]
+    if customer is not None:
+        conditions += ["part = %s", "customer = %s"]
+        values += [part_of(workspace, customer), customer]
+    if status is not None:
+        conditions.append("status = %s")
+        values.append(status)
+    statement = f"SELECT {_COLUMNS} FROM invoice WHERE {' AND '.join(conditions)} ORDER BY id LIMIT %s"
+    return [InvoiceHeader(**row) for row in connection.execute(statement, (*values, limit))]  # type: ignore[call-overload]
+
+
+def load_earlier(connection: Connection, workspace: int, contract: str, before_index: int, since: datetime) -> list[Row]:
+    """Headers and documents of a contract's finalised invoices issued at earlier boundaries, since an instant."""
+    return connection.execute(
+        "SELECT i.id, i.index, i.kind, d.document FROM invoice i"
+        " JOIN invoice_document d ON d.part = i.part AND d.workspace = i.workspace AND d.invoice = i.id"
+        " WHERE i.part = %s AND i.workspace = %s AND i.contract = %s AND i.index < %s AND i.issued_at >= %s"
+        " ORDER BY i.index, i.id",
+        (part_in(contract, "ctr"), workspace, contract, before_index, since),
+    ).fetchall()
+
+
+def due(connection: Connection, workspace: int, now: datetime, *, limit: int) -> list[tuple[str, datetime]]:
+    """Ids of drafts whose grace has ended, in the order they were issued."""
+    rows = connection.execute(
+        "SELECT id, finalise_at FROM invoice WHERE workspace = %s AND status = 'draft' AND finalise_at <= %s"
+        " ORDER BY finalise_at, issued_at, contract, id LIMIT %s",
+        (workspace, now, limit),
+    )
+    return [(row["id"], row["finalise_at"]) for row in rows]
+
+
+def next_due_at(connection: Connection, workspace: int) -> datetime | None:
+    """When the next draft's grace ends."""
+    row = connection.execute(
+        "SELECT min(finalise_at) AS at FROM invoice WHERE workspace = %s AND status = 'draft'", (workspace,)
+    ).fetchone()
+    return row["at"] if row else None
+
+
+def take_number(connection: Connection, workspace: int, series: str, invoice: str) -> str:
+    """The next number of a series, without a gap: the row stays locked until the transaction ends."""
+    row = connection.execute(
+        "INSERT INTO number_series (workspace, series, last) VALUES (%s, %s, 1)"
+        " ON CONFLICT (workspace, series) DO UPDATE SET last = number_series.last + 1 RETURNING last",
+        (workspace, series),
+    ).fetchone()
+    assert row is not None
+    number = f"{series}-{row['last']:06d}"
+    connection.execute(
+        "INSERT INTO invoice_number (workspace, number, invoice) VALUES (%s, %s, %s)", (workspace, number, invoice)
+    )
+    return number
+
+
+def finalise(
+    connection: Connection, workspace: int, header: InvoiceHeader, document: InvoiceDocument, total: Decimal
+) -> None:
+    """Store the document for good and move the header on."""
+    part = part_of(workspace, header.customer)
+    connection.execute(
+        "INSERT INTO invoice_document (part, workspace, invoice, number, document, digest, inputs, finalised_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            part,
+            workspace,
+            header.id,
+            document.number,
+            document.document,
+            document.digest,
+            Jsonb(dict(document.inputs)),
+            document.finalised_at,
+        ),
+    )
+    connection.execute(
+        "UPDATE invoice SET status = 'finalised', number = %s, total = %s"
+        " WHERE part = %s AND workspace = %s AND id = %s AND status = 'draft'",
+        (document.number, total, part, workspace, header.id),
+    )
+
+
+def drop_draft(connection: Connection, workspace: int, header: InvoiceHeader) -> None:
+    """Take back a draft that turned out to bill nothing."""
+    connection.execute(
+        "DELETE FROM invoice WHERE part = %s AND workspace = %s AND id = %s AND status = 'draft'",
+        (part_of(workspace, header.customer), workspace, header.id),
+    )
+
+
+def load_document(connection: Connection, workspace: int, invoice_id: str) -> InvoiceDocument | None:
+    """What a finalised invoice says."""
+    row = connection.execute(
+        "SELECT number, document, digest, inputs, finalised_at FROM invoice_document"
+        " WHERE part = %s AND workspace = %s AND invoice = %s",
+        (part_in(invoice_id, "inv"), workspace, invoice_id),
+    ).fetchone()
+    if row is None:
+        return None
+    return InvoiceDocument(**{**row, "document": bytes(row["document"]), "digest": bytes(row["digest"])})
