@@ -1,0 +1,161 @@
+"""When a contract is billed: its borders, which of them are due, and what the invoice at each one covers.
+
+Borders are numbered from the contract's start, which is border 0; period ``n`` lies between borders ``n`` and ``n + 1``.
+The invoice at border ``n`` closes period ``n - 1`` (usage, fees in arrears) and bills period ``n`` ahead.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from valorem.core.contracts.contract import Contract
+from valorem.core.errors import InvalidInputError
+from valorem.core.periods import Interval, Period, boundary, index_at
+from valorem.core.time import write_instant
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """What the invoice at one border covers.
+
+    Attributes:
+        boundary_index: The border's number.
+        at: Its instant.
+        closed: The period it closes; ``None`` at the start, or where the zone skipped the period.
+        ahead: The period it bills in advance; ``None`` at the contract's end.
+        final: Whether the contract ends here.
+    """
+
+    boundary_index: int
+    at: datetime
+    closed: Period | None
+    ahead: Period | None
+    final: bool
+
+
+def contract_boundary(contract: Contract, index: int) -> datetime:
+    """The contract's border of that number: its start, the ends of its periods, at last its end.
+
+    Raises:
+        InvalidInputError: Before the start or past the end.
+    """
+    last = final_boundary(contract)
+    if index < 0 or (last is not None and index > last):
+        raise InvalidInputError(
+            f"contract {contract.id} has no border {index}",
+            field="boundary_index",
+            hint=f"its borders are numbered 0 to {last}" if last is not None else "the first one is 0",
+        )
+    return _border(contract, index)
+
+
+def contract_period(contract: Contract, index: int) -> Period | None:
+    """The contract's period of that number, cut at its start and end; nothing outside, or where the zone skipped it."""
+    if index < 0:
+        return None
+    grid_index = _first(contract) + index
+    start, end = (
+        boundary(contract.anchor, contract.every, contract.time_zone, grid_index + k) for k in (0, 1)
+    )
+    if start >= end or end <= contract.start or (contract.end is not None and start >= contract.end):
+        return None
+    full = Interval(start, end)
+    inside = full.overlap(Interval(contract.start, contract.end or end))
+    return Period(index, inside, full) if inside else None
+
+
+def period_index_at(contract: Contract, at: datetime) -> int:
+    """The number of the period that holds an instant.
+
+    Raises:
+        InvalidInputError: Before the contract's start, or at or after its end.
+    """
+    if at < contract.start or (contract.end is not None and at >= contract.end):
+        raise InvalidInputError(
+            f"contract {contract.id} does not run at {write_instant(at)}",
+            field="at",
+            hint=f"it runs from {write_instant(contract.start)}"
+            + (f" to {write_instant(contract.end)}" if contract.end else ""),
+        )
+    return _grid_index(contract, at) - _first(contract)
+
+
+def final_boundary(contract: Contract) -> int | None:
+    """The number of the border at the contract's end; ``None`` where it is open-ended."""
+    if contract.end is None:
+        return None
+    last_instant = contract.end - timedelta(microseconds=1)
+    return _grid_index(contract, last_instant) - _first(contract) + 1
+
+
+def cover(contract: Contract, index: int) -> Cover:
+    """What the invoice at a border closes and bills ahead.
+
+    Raises:
+        InvalidInputError: Before the start or past the end.
+    """
+    return Cover(
+        index,
+        contract_boundary(contract, index),
+        contract_period(contract, index - 1),
+        contract_period(contract, index),
+        index == final_boundary(contract),
+    )
+
+
+def due(contract: Contract, closed_through: int, now: datetime, grace_s: int = 0) -> range:
+    """The borders whose invoices should exist by now and do not.
+
+    Args:
+        contract: The contract.
+        closed_through: The last border that has its invoice; -1 where none has.
+        now: The workspace's clock.
+        grace_s: How long a border waits for usage that is still on its way. The start has none to wait for.
+    """
+    if now < contract.start:
+        return range(0)
+    waited = now - timedelta(seconds=grace_s)
+    last = final_boundary(contract)
+    if last is not None and contract.end is not None and waited >= contract.end:
+        reached = last
+    elif waited < contract.start:
+        reached = 0
+    else:
+        reached = _grid_index(contract, waited) - _first(contract)
+    return range(closed_through + 1, reached + 1)
+
+
+def next_due_at(contract: Contract, closed_through: int, grace_s: int = 0) -> datetime | None:
+    """When the next invoice falls due, for a worker that sleeps until then; ``None`` after the final one."""
+    index, last = closed_through + 1, final_boundary(contract)
+    if last is not None and index > last:
+        return None
+    return _border(contract, index) + timedelta(seconds=grace_s if index else 0)
+
+
+def late_periods(contract: Contract, index: int, accept_window_s: int) -> range:
+    """The closed periods before the one a border closes that may have got usage since the border before it.
+
+    Usage is accepted for ``accept_window_s`` after its time, so only periods that ended within that window before the
+    previous border can have changed; recorded data loaded on purpose (a backfill) names its own periods.
+    """
+    if index < 2:
+        return range(0)
+    since = _border(contract, index - 1) - timedelta(seconds=accept_window_s)
+    if since < contract.start:
+        return range(index - 1)
+    return range(_grid_index(contract, since) - _first(contract), index - 1)
+
+
+def _border(contract: Contract, index: int) -> datetime:
+    if index == 0:
+        return contract.start
+    border = boundary(contract.anchor, contract.every, contract.time_zone, _first(contract) + index)
+    return min(border, contract.end) if contract.end is not None else border
+
+
+def _first(contract: Contract) -> int:
+    return _grid_index(contract, contract.start)
+
+
+def _grid_index(contract: Contract, at: datetime) -> int:
+    return index_at(contract.anchor, contract.every, contract.time_zone, at)
