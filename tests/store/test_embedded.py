@@ -14,10 +14,12 @@ import psutil
 import psycopg
 import pytest
 
+import valorem
 from valorem.store.binaries import MAJOR_VERSION, EmbeddedPostgresError, name_from_inside, reaches
-from valorem.store.embedded import EmbeddedPostgres
+from valorem.store.embedded import EmbeddedPostgres, end_left_over
 from valorem.store.folder_lock import DataFolderInUseError, FolderLock
 
+PACKAGES = [Path(package.__path__[0]).resolve().parent for package in (valorem, psycopg)]
 SMALL = {"shared_buffers": "32MB"}
 STARTS_AND_WAITS = f"""
 import sys
@@ -42,6 +44,8 @@ def program(folder: Path) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
+            process.wait(10)
+            end_left_over(folder / "postgres")
 
 
 def first_words(program: subprocess.Popen[str]) -> tuple[int, str]:
@@ -194,16 +198,27 @@ def test_the_lock_is_free_again_after_release(folder: Path) -> None:
     second.release()
 
 
+def python_for(account: pwd.struct_passwd) -> str | None:
+    """A Python of this version that the account can run with our packages."""
+    if not all(reaches(account, place) for place in PACKAGES):
+        return None
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    candidates = (sys.executable, *(f"{folder}/{version}" for folder in ("/usr/local/bin", "/usr/bin")))
+    places = (Path(candidate).resolve() for candidate in candidates)
+    return next((str(place) for place in places if place.exists() and reaches(account, place.parent)), None)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to start the program as somebody else")
 def test_an_ordinary_user_starts_it_too() -> None:
     nobody = pwd.getpwnam("nobody")
+    python = python_for(nobody)
+    if python is None:
+        pytest.skip("Python or its packages lie in a folder closed to other accounts")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-        if not reaches(nobody, Path(sys.executable).resolve().parent):
-            pytest.skip("this Python lies in a folder closed to other accounts")
         with subprocess.Popen(
-            [sys.executable, "-c", STARTS_AND_WAITS, str(folder / "data")],
+            [python, "-c", STARTS_AND_WAITS, str(folder / "data")],
             text=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -211,13 +226,15 @@ def test_an_ordinary_user_starts_it_too() -> None:
             group=nobody.pw_gid,
             extra_groups=[],
             cwd="/",
+            env={"PYTHONPATH": os.pathsep.join(map(str, PACKAGES)), "PATH": os.defpath},
         ) as process:
-            pid, _ = first_words(process)
-            assert psutil.Process(pid).uids().effective == nobody.pw_uid
-            process.kill()
-            process.wait(10)
-            psutil.Process(pid).send_signal(signal.SIGINT)
-            psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=20)
+            try:
+                pid, _ = first_words(process)
+                assert psutil.Process(pid).uids().effective == nobody.pw_uid
+            finally:
+                process.kill()
+                process.wait(10)
+                end_left_over(folder / "data" / "postgres")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another account")

@@ -1,0 +1,123 @@
+"""Settings of the server, read once from ``VALOREM_*`` environment variables."""
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from valorem.core.errors import InvalidInputError
+
+PREFIX = "VALOREM_"
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+class _RefusedError(ValueError):
+    """A value that does not read; the text says what would."""
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            raise _RefusedError(f"write a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def _postgres_url(text: str) -> str:
+    if not text.startswith(("postgresql://", "postgresql+psycopg://", "postgres://")):
+        raise _RefusedError("write it as postgresql://user:password@host:5432/database")
+    return text
+
+
+def _log_level(text: str) -> str:
+    if text.lower() not in LOG_LEVELS:
+        raise _RefusedError(f"write one of {', '.join(LOG_LEVELS)}")
+    return text.lower()
+
+
+def _folder(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+def _setting(default: Any, read: Callable[[str], Any], meaning: str) -> Any:
+    return field(default=default, metadata={"read": read, "meaning": meaning})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a server needs to know before it starts. The variable of ``part_groups`` is ``VALOREM_PART_GROUPS``."""
+
+    data: Path = _setting(
+        Path("valorem-data"),
+        _folder,
+        "Folder of everything kept on disk: the embedded PostgreSQL, the warehouse, the API key of the first start.",
+    )
+    database_url: str | None = _setting(
+        None, _postgres_url, "A PostgreSQL 15 or newer to use instead of the embedded one."
+    )
+    host: str = _setting("127.0.0.1", str, "Address to listen on; 0.0.0.0 for every one of the machine's.")
+    port: int = _setting(8080, _whole(0, 65535), "Port to listen on; 0 takes a free one.")
+    part_groups: int = _setting(
+        1,
+        _whole(1, 256),
+        "Groups into which an ingest batch is cut, each written in its own transaction; 1 on a single database "
+        "server, more on a distributed one. It may not change once events are recorded.",
+    )
+    ingest_writers: int = _setting(
+        2,
+        _whole(1, 64),
+        "Ingest transactions at work at once; requests that wait meanwhile share the next one.",
+    )
+    connections: int = _setting(16, _whole(4, 1000), "Most database connections at once.")
+    log_level: str = _setting("info", _log_level, f"One of {', '.join(LOG_LEVELS)}.")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Read the settings; a variable that is missing or empty leaves its default.
+
+        Args:
+            environment: Instead of the process's own.
+
+        Raises:
+            InvalidInputError: A value does not read, or a variable looks like a misspelt one; ``field`` names it.
+        """
+        given = os.environ if environment is None else environment
+        known = {variable_of(setting.name): setting for setting in fields(cls)}
+        for name in given:
+            if name.startswith(PREFIX) and name not in known:
+                _refuse_if_misspelt(name, list(known))
+        values: dict[str, Any] = {}
+        for variable, setting in known.items():
+            if text := given.get(variable, "").strip():
+                try:
+                    values[setting.name] = setting.metadata["read"](text)
+                except _RefusedError as refused:
+                    shown = (
+                        "what is set" if setting.name == "database_url" else repr(text)
+                    )  # it holds a password
+                    raise InvalidInputError(
+                        f"cannot use {shown}", field=variable, hint=str(refused)
+                    ) from None
+        return cls(**values)
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def described() -> list[tuple[str, str, str]]:
+    """Each setting as (variable, default as written, meaning), for the reference and ``--help``."""
+    return [
+        (variable_of(s.name), "" if s.default is None else str(s.default), s.metadata["meaning"])
+        for s in fields(Settings)
+    ]
+
+
+def _refuse_if_misspelt(name: str, known: list[str]) -> None:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.88)
+    if close:
+        raise InvalidInputError("there is no such setting", field=name, hint=f"did you mean {close[0]}?")

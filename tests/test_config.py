@@ -1,0 +1,77 @@
+"""Settings come from the environment, and an error names the variable."""
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+from valorem.config import Settings, described
+from valorem.core.errors import InvalidInputError
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = Settings.from_environment({"PATH": "/bin", "VALOREM_PORT": ""})
+    assert settings == Settings()
+    assert (settings.host, settings.port, settings.database_url) == ("127.0.0.1", 8080, None)
+
+
+def test_every_variable_is_read() -> None:
+    settings = Settings.from_environment(
+        {
+            "VALOREM_DATA": "/srv/valorem",
+            "VALOREM_DATABASE_URL": "postgresql://me@db/valorem",
+            "VALOREM_HOST": "0.0.0.0",
+            "VALOREM_PORT": "9000",
+            "VALOREM_PART_GROUPS": "8",
+            "VALOREM_INGEST_WRITERS": "4",
+            "VALOREM_CONNECTIONS": "32",
+            "VALOREM_LOG_LEVEL": "DEBUG",
+        }
+    )
+    assert settings == Settings(
+        data=Path("/srv/valorem"),
+        database_url="postgresql://me@db/valorem",
+        host="0.0.0.0",
+        port=9000,
+        part_groups=8,
+        ingest_writers=4,
+        connections=32,
+        log_level="debug",
+    )
+    assert len(described()) == 8
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "hint"),
+    [
+        ("VALOREM_PORT", "http", "whole number from 0 to 65535"),
+        ("VALOREM_PORT", "70000", "whole number from 0 to 65535"),
+        ("VALOREM_PORT", "٨٠", "whole number"),
+        ("VALOREM_PART_GROUPS", "0", "from 1 to 256"),
+        ("VALOREM_LOG_LEVEL", "loud", "debug, info, warning, error"),
+        ("VALOREM_DATABASE_URL", "mysql://secret@db", "postgresql://"),
+    ],
+)
+def test_a_value_that_does_not_read_names_its_variable(variable: str, text: str, hint: str) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        Settings.from_environment({variable: text})
+    assert refused.value.field == variable
+    assert hint in str(refused.value)
+
+
+def test_a_database_url_is_never_repeated_because_it_holds_a_password() -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        Settings.from_environment({"VALOREM_DATABASE_URL": "mysql://me:secret@db"})
+    assert "secret" not in str(refused.value)
+
+
+def test_a_misspelt_variable_is_not_silently_ignored() -> None:
+    with pytest.raises(InvalidInputError, match="did you mean VALOREM_PART_GROUPS") as refused:
+        Settings.from_environment({"VALOREM_PART_GROUP": "2"})
+    assert refused.value.field == "VALOREM_PART_GROUP"
+    assert Settings.from_environment({"VALOREM_URL": "http://x", "VALOREM_API_KEY": "k"}) == Settings()
+
+
+def test_settings_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings().port = 1  # type: ignore[misc]
