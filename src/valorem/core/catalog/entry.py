@@ -8,10 +8,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from valorem.core.errors import InvalidInputError
 from valorem.core.money import parse_currency
 
+KEY_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 #: The name of a meter, feature, price, plan, fee or seat, as other files refer to it.
 Key = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$"),
+    StringConstraints(pattern=KEY_PATTERN),
     Field(description="lower-case letters, digits and _, starting with a letter"),
 ]
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from valorem.core.catalog.entry import Currency, Entry, Key
 from valorem.core.catalog.features import FeatureValue
 from valorem.core.catalog.prices import PlanPrice
-from valorem.core.money import Rounding
+from valorem.core.pricing.policies import PricePolicies
 from valorem.core.units import Amount, Span
 
 
@@ -47,19 +47,17 @@ class Bound(Entry):
     per: Literal["invoice"] = "invoice"
 
 
-class Policies(Entry):
-    """The switches on which billing systems disagree, each with the default first.
+class Policies(PricePolicies):
+    """The switches on which billing systems disagree, the default first; those of a price's arithmetic included.
 
     Attributes:
         proration: How a part of a period is charged: by whole days, by seconds, or not reduced at all.
         late_events: What usage does that arrives for a closed period: billed as an adjustment on the next invoice, only
             noted, absorbed without a charge, or rejected at the door.
-        rounding: Half away from zero, or half to the even digit, once per invoice line.
     """
 
     proration: Literal["day", "second", "none"] = "day"
     late_events: Literal["next_invoice", "note", "absorb", "reject"] = "next_invoice"
-    rounding: Rounding = "half_up"
 
 
 class Plan(Entry):

@@ -1,0 +1,287 @@
+"""From a file's values to a checked entry, with pydantic's errors told in the catalog's own words."""
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from valorem.core.catalog.entry import KEY_PATTERN, Entry
+from valorem.core.catalog.problems import Problem, suggestion
+from valorem.core.catalog.source import Path, Source
+from valorem.core.errors import InvalidInputError
+from valorem.core.numbers import plain
+
+E = TypeVar("E", bound=Entry)
+Schema = Mapping[str, Any]
+
+_QUOTED = re.compile(r"'([^']*)'")
+
+
+def read_entry(source: Source, model: type[E]) -> tuple[E | None, tuple[Problem, ...]]:
+    """Validate a file's value.
+
+    Returns:
+        The entry, or None with everything that is wrong with it.
+    """
+    if not isinstance(source.value, dict):
+        found = "nothing" if source.value is None else described(source.value)
+        return None, (
+            source.problem((), f"found {found} where fields belong", "start with `key: value` lines"),
+        )
+    early = [
+        source.problem(
+            (name,),
+            f"{name}: {what} are not supported by this version yet",
+            "remove it; it is refused because ignoring it would bill something else than what is written",
+            at_key=True,
+        )
+        for name, what in model.coming.items()
+        if name in source.value
+    ]
+    value = {name: part for name, part in source.value.items() if name not in model.coming}
+    try:
+        entry = model.model_validate(value)
+    except ValidationError as error:
+        problems = [_problem(source, detail, _schema_of(model)) for detail in error.errors(include_url=False)]
+        return None, (*early, *problems)
+    except InvalidInputError as error:
+        path = _dotted(error.field)
+        return None, (*early, source.problem(path, error.message, error.hint or "write what is expected"))
+    return (None, tuple(early)) if early else (entry, ())
+
+
+@cache
+def _schema_of(model: type[Entry]) -> Schema:
+    return model.model_json_schema(by_alias=True)
+
+
+def _dotted(field: str | None) -> Path:
+    parts = re.findall(r"[^.\[\]]+", field or "")
+    return tuple(int(part) if part.isdigit() else part for part in parts)
+
+
+def _problem(source: Source, detail: ErrorDetails, schema: Schema) -> Problem:
+    path, name = _located(source.value, detail)
+    kind, found, limits = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "missing":
+        return source.problem(
+            (*path, name), f"{name} is missing", _wanted(schema, source.value, (*path, name))
+        )
+    if kind == "extra_forbidden":
+        hint = suggestion(name, _fields_at(schema, source.value, path), "fields")
+        return source.problem((*path, name), f"unknown field {name}", hint, at_key=True)
+    if name == "[key]":
+        return source.problem(
+            path, f"{found!r} cannot be a key", _as_key(str(found), KEY_PATTERN), at_key=True
+        )
+    if kind in ("union_tag_not_found", "union_tag_invalid"):
+        return _untagged(source, path, detail)
+    message, hint = _told(kind, found, limits, detail["msg"])
+    return source.problem(path, message, hint or _wanted(schema, source.value, path))
+
+
+def _untagged(source: Source, path: Path, detail: ErrorDetails) -> Problem:
+    limits = detail.get("ctx", {})
+    tag = str(limits.get("discriminator", "")).strip("'")
+    known = _QUOTED.findall(str(limits.get("expected_tags", "")))
+    if detail["type"] == "union_tag_invalid":
+        found = str(limits.get("tag"))
+        return source.problem((*path, tag), f"unknown {tag} {found}", suggestion(found, known, f"{tag}s"))
+    return source.problem((*path, tag), f"{tag} is missing", suggestion("", known, f"{tag}s") or f"add {tag}")
+
+
+_MISFITS = {
+    "where fields belong": ("dict_type", "model_type", "mapping_type", "model_attributes_type"),
+    "where a list belongs": ("list_type", "tuple_type"),
+    "where a text belongs": ("string_type",),
+}
+_MISFIT_OF = {kind: misfit for misfit, kinds in _MISFITS.items() for kind in kinds}
+_WAYS_OUT = {
+    "dict_type": "write it as fields: {name: value}",
+    "model_type": "write it as fields: {name: value}",
+    "mapping_type": "write it as fields: {name: value}",
+    "model_attributes_type": "write it as fields: {name: value}",
+    "list_type": "write it as a list: [a, b]",
+    "tuple_type": "write it as a list: [a, b]",
+    "bool_type": "write true or false",
+    "bool_parsing": "write true or false",
+    "int_type": "write a whole number",
+    "int_parsing": "write a whole number",
+    "int_from_float": "write a whole number",
+    "greater_than_equal": "{ge} is the least allowed",
+    "greater_than": "write a number greater than {gt}",
+    "less_than_equal": "{le} is the most allowed",
+    "less_than": "write a number less than {lt}",
+    "too_short": "write at least {min_length}",
+    "string_too_short": "write at least {min_length} characters",
+    "too_long": "write at most {max_length}",
+    "string_too_long": "write at most {max_length} characters",
+}
+
+
+def _told(kind: str, found: Any, limits: Mapping[str, Any], message: str) -> tuple[str, str]:
+    """What was found and, where the error itself knows, what would be right."""
+    what = f"found {described(found)}"
+    if kind == "literal_error":
+        known = _QUOTED.findall(str(limits.get("expected", "")))
+        return what, suggestion(_text(found), known, "possible values")
+    if kind == "string_pattern_mismatch":
+        return what, _as_key(_text(found), str(limits.get("pattern")))
+    if kind == "string_type" and isinstance(found, Decimal | bool):
+        return f"{what} where a text belongs", f'put it in quotes: "{_text(found)}"'
+    if kind in ("value_error", "assertion_error"):
+        return _split_hint(message.removeprefix("Value error, ").removeprefix("Assertion failed, "))
+    if kind in _MISFIT_OF or kind in _WAYS_OUT:
+        misfit = f"{what} {_MISFIT_OF[kind]}" if kind in _MISFIT_OF else what
+        return misfit, _WAYS_OUT.get(kind, "").format(**limits)
+    return f"{what}: {message[:1].lower()}{message[1:]}", ""
+
+
+def _split_hint(message: str) -> tuple[str, str]:
+    """A validator's ``what (way out)`` or ``what; way out``."""
+    if message.endswith(")") and " (" in message:
+        what, _, hint = message[:-1].rpartition(" (")
+        return what, hint
+    what, separator, hint = message.rpartition("; ")
+    return (what, hint) if separator else (message, "")
+
+
+def described(value: Any) -> str:
+    """A value as an error names it."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true" if value else "false"
+        case Decimal():
+            return f"the number {plain(value)}"
+        case str():
+            return f"the text {value[:60]!r}"
+        case dict():
+            return "fields"
+        case list() | tuple():
+            return "a list"
+    return str(value)[:60]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return plain(value) if isinstance(value, Decimal) else str(value)
+
+
+def _as_key(found: str, pattern: str) -> str:
+    """What a name that does not fit a pattern could be instead."""
+    if pattern != KEY_PATTERN:
+        return f"write it to match {pattern}"
+    folded = re.sub(r"[^a-z0-9]+", "_", found.casefold()).strip("_")
+    rule = "a key is lower-case letters, digits and _, starting with a letter"
+    return f"{rule}: {folded}" if re.match(r"[a-z]", folded) else rule
+
+
+def _located(value: Any, detail: ErrorDetails) -> tuple[Path, str]:
+    """Where in the file an error is, and the last name of its location.
+
+    Pydantic's locations also hold names of union members and validators; whatever does not exist in the file at that
+    point is one of those and is skipped, except the name of a field that is missing.
+    """
+    location = detail["loc"]
+    last = str(location[-1]) if location else ""
+    named = detail["type"] in ("missing", "extra_forbidden")
+    path: Path = ()
+    for part in location[:-1] if named else location:
+        if _holds(value, part):
+            value = value[part]
+            path = (*path, part)
+    return path, last
+
+
+def _holds(value: Any, part: str | int) -> bool:
+    if isinstance(value, dict):
+        return part in value
+    return isinstance(value, list) and isinstance(part, int) and part < len(value)
+
+
+def _fields_at(schema: Schema, value: Any, path: Path) -> set[str]:
+    return {name for found in _schemas_at(schema, value, path) for name in found.get("properties", {})}
+
+
+def _wanted(schema: Schema, value: Any, path: Path) -> str:
+    """What the schema says about a field: its choices, description and an example."""
+    for found in _schemas_at(schema, value, path):
+        choices = found.get("enum") or ([found["const"]] if "const" in found else [])
+        if choices:
+            return f"write one of {', '.join(map(str, choices))}"
+        said = str(found.get("description", "")).split("\n")[0].rstrip(".")
+        examples = " or ".join(_text(example) for example in found.get("examples", ()))
+        if said or examples:
+            return said + (
+                f", such as {examples}" if said and examples else f"write it like {examples}" * bool(examples)
+            )
+    return f"add `{path[-1]}: …`" if path else "see the catalog reference"
+
+
+def _schemas_at(root: Schema, value: Any, path: Path) -> list[Schema]:
+    """The parts of a JSON Schema that describe a path, following references and the branches the value fits."""
+    current = list(_branches(root, root, value))
+    for part in path:
+        value = _child(value, part)
+        current = [
+            branch
+            for schema in current
+            for child in _children(schema, part)
+            for branch in _branches(root, child, value)
+        ]
+    return current
+
+
+def _child(value: Any, part: str | int) -> Any:
+    if isinstance(value, dict):
+        return value.get(str(part))
+    return value[part] if isinstance(value, list) and isinstance(part, int) and part < len(value) else None
+
+
+def _children(schema: Schema, part: str | int) -> Iterator[Schema]:
+    if isinstance(part, int):
+        if isinstance(items := schema.get("items"), dict):
+            yield items
+    elif part in (properties := schema.get("properties", {})):
+        yield properties[part]
+    elif isinstance(more := schema.get("additionalProperties"), dict):
+        yield more
+    else:
+        yield from schema.get("patternProperties", {}).values()
+
+
+def _branches(root: Schema, schema: Schema, value: Any) -> Iterator[Schema]:
+    if "$ref" in schema:
+        target: Any = root
+        for part in str(schema["$ref"]).removeprefix("#/").split("/"):
+            target = target[part]
+        beside = {name: said for name, said in schema.items() if name != "$ref"}
+        yield from _branches(root, {**target, **beside}, value)
+        return
+    options = [*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())]
+    if not options:
+        if _fits(schema, value):
+            yield schema
+        return
+    if "description" in schema or "examples" in schema:
+        yield {name: schema[name] for name in ("description", "examples") if name in schema}
+    for option in options:
+        yield from _branches(root, option, value)
+
+
+def _fits(schema: Schema, value: Any) -> bool:
+    if isinstance(value, dict):
+        if schema.get("type", "object") != "object":
+            return False
+        return all(
+            "const" not in said or value.get(name, said["const"]) == said["const"]
+            for name, said in schema.get("properties", {}).items()
+        )
+    return not isinstance(value, list) or schema.get("type", "array") == "array"

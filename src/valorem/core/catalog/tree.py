@@ -1,0 +1,106 @@
+"""A tree of YAML files becomes a catalog, or a list of everything that is wrong with it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from valorem.core.catalog.catalog import Catalog
+from valorem.core.catalog.checks import Written, cross_check
+from valorem.core.catalog.features import Feature
+from valorem.core.catalog.plans import Plan
+from valorem.core.catalog.problems import CatalogError, Problem, suggestion
+from valorem.core.catalog.reading import read_entry
+from valorem.core.catalog.source import UnreadableError, read_source
+
+MAX_FILES = 2_000
+
+#: Folder to the field that names an entry in it, and what the entry is.
+FOLDERS: Mapping[str, tuple[str, type[Any]]] = MappingProxyType(
+    {"features": ("feature", Feature), "plans": ("plan", Plan)}
+)
+#: Folders that the layout has a place for but this version cannot honour yet.
+COMING: Mapping[str, str] = MappingProxyType({"credits": "credit types", "outcomes": "outcomes"})
+
+
+def parse_catalog(files: Mapping[str, str]) -> Catalog:
+    """Read a whole catalog.
+
+    Args:
+        files: Path to text. A path is ``folder/key.yaml``; the folders are ``meters``, ``features``, ``prices`` and ``plans``.
+
+    Raises:
+        CatalogError: With every problem of every file: its place, what was found and what would be right.
+    """
+    if not files:
+        raise CatalogError(
+            [Problem("catalog", 0, 0, "", "no files", f"write {' or '.join(f'{f}/….yaml' for f in FOLDERS)}")]
+        )
+    if len(files) > MAX_FILES:
+        raise CatalogError(
+            [
+                Problem(
+                    "catalog", 0, 0, "", f"{len(files):,} files; at most {MAX_FILES:,} are read", "merge some"
+                )
+            ]
+        )
+    problems: list[Problem] = []
+    written: list[Written] = []
+    for path in sorted(files):
+        if misplaced := _misplaced(path):
+            problems.append(misplaced)
+            continue
+        found, wrong = _read(path, files[path])
+        problems += wrong
+        written.append(found)
+    problems += cross_check(written)
+    if problems:
+        raise CatalogError(problems)
+    return Catalog(
+        **{
+            folder: MappingProxyType({one.key: one.entry for one in written if one.folder == folder})
+            for folder in FOLDERS
+        },
+        files=MappingProxyType(dict(files)),
+    )
+
+
+def _misplaced(path: str) -> Problem | None:
+    """What is wrong with a file's place or name."""
+    folder, _, rest = path.partition("/")
+    if folder in COMING:
+        return Problem(
+            path, 0, 0, "", f"{COMING[folder]} are not supported by this version yet", "remove the file"
+        )
+    if not rest:
+        hint = f"move it into one of the folders {', '.join(FOLDERS)}"
+        return Problem(path, 0, 0, "", "a file outside the folders of a catalog", hint)
+    if folder not in FOLDERS:
+        return Problem(path, 0, 0, "", f"unknown folder {folder}", suggestion(folder, FOLDERS, "folders"))
+    if "/" in rest:
+        hint = f"move it to {folder}/{rest.rpartition('/')[2]}"
+        return Problem(path, 0, 0, "", "a folder inside a folder", hint)
+    if not rest.endswith(".yaml") or rest == ".yaml":
+        stem = rest.rpartition(".")[0] or rest
+        return Problem(
+            path, 0, 0, "", f"{rest} is not a .yaml file", f"name it {folder}/{stem}.yaml, or remove it"
+        )
+    return None
+
+
+def _read(path: str, text: str) -> tuple[Written, list[Problem]]:
+    folder, _, name = path.partition("/")
+    stem = name.removesuffix(".yaml")
+    field, model = FOLDERS[folder]
+    try:
+        source, problems = read_source(path, text)
+    except UnreadableError as error:
+        return Written(folder, stem, None, None), [error.problem]
+    entry, wrong = read_entry(source, model)
+    found = [*problems, *wrong]
+    declared = source.value.get(field) if isinstance(source.value, dict) else None
+    if isinstance(declared, str) and declared != stem:
+        hint = f"rename the file to {folder}/{declared}.yaml, or write {field}: {stem}"
+        found.append(
+            source.problem((field,), f"the file is called {name} but declares {field} {declared}", hint)
+        )
+    return Written(folder, declared if isinstance(declared, str) else stem, source, entry), found
