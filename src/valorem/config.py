@@ -50,7 +50,7 @@ def _setting(default: Any, read: Callable[[str], Any], meaning: str) -> Any:
 class Settings:
     """What a server needs to know before it starts. The variable of ``part_groups`` is ``VALOREM_PART_GROUPS``."""
 
-    data: Path = _setting(
+    data: Path = _setting(  # noqa: RUF009 - it makes a dataclass field
         Path("valorem-data"),
         _folder,
         "Folder of everything kept on disk: the embedded PostgreSQL, the warehouse, the API key of the first start.",
