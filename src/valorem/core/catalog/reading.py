@@ -49,7 +49,7 @@ def read_entry(source: Source, model: type[E]) -> tuple[E | None, tuple[Problem,
         problems = [_problem(source, detail, _schema_of(model)) for detail in error.errors(include_url=False)]
         return None, (*early, *problems)
     except InvalidInputError as error:
-        path = _dotted(error.field)
+        path = _dotted(value, error.field)
         return None, (*early, source.problem(path, error.message, error.hint or "write what is expected"))
     return (None, tuple(early)) if early else (entry, ())
 
@@ -59,9 +59,23 @@ def _schema_of(model: type[Entry]) -> Schema:
     return model.model_json_schema(by_alias=True)
 
 
-def _dotted(field: str | None) -> Path:
-    parts = re.findall(r"[^.\[\]]+", field or "")
-    return tuple(int(part) if part.isdigit() else part for part in parts)
+def _dotted(value: Any, field: str | None) -> Path:
+    """The path of a field written with dots, where keys may hold dots of their own (``filter.data.status``)."""
+    path: Path = ()
+    rest = re.sub(r"\[(\d+)\]", r".\1", field or "")
+    while rest:
+        parts = rest.split(".")
+        heads = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+        head = next((head for head in heads if _holds(value, _index(head))), None)
+        if head is None:
+            break
+        path, value = (*path, _index(head)), value[_index(head)]
+        rest = rest[len(head) + 1 :]
+    return path
+
+
+def _index(part: str) -> str | int:
+    return int(part) if part.isdigit() else part
 
 
 def _problem(source: Source, detail: ErrorDetails, schema: Schema) -> Problem:
@@ -94,32 +108,32 @@ def _untagged(source: Source, path: Path, detail: ErrorDetails) -> Problem:
     return source.problem((*path, tag), f"{tag} is missing", suggestion("", known, f"{tag}s") or f"add {tag}")
 
 
-_MISFITS = {
-    "where fields belong": ("dict_type", "model_type", "mapping_type", "model_attributes_type"),
-    "where a list belongs": ("list_type", "tuple_type"),
-    "where a text belongs": ("string_type",),
-}
-_MISFIT_OF = {kind: misfit for misfit, kinds in _MISFITS.items() for kind in kinds}
-_WAYS_OUT = {
-    "dict_type": "write it as fields: {name: value}",
-    "model_type": "write it as fields: {name: value}",
-    "mapping_type": "write it as fields: {name: value}",
-    "model_attributes_type": "write it as fields: {name: value}",
-    "list_type": "write it as a list: [a, b]",
-    "tuple_type": "write it as a list: [a, b]",
-    "bool_type": "write true or false",
-    "bool_parsing": "write true or false",
-    "int_type": "write a whole number",
-    "int_parsing": "write a whole number",
-    "int_from_float": "write a whole number",
-    "greater_than_equal": "{ge} is the least allowed",
-    "greater_than": "write a number greater than {gt}",
-    "less_than_equal": "{le} is the most allowed",
-    "less_than": "write a number less than {lt}",
-    "too_short": "write at least {min_length}",
-    "string_too_short": "write at least {min_length} characters",
-    "too_long": "write at most {max_length}",
-    "string_too_long": "write at most {max_length} characters",
+_FIELDS = (" where fields belong", "write it as fields: {{name: value}}")
+_LIST = (" where a list belongs", "write it as a list: [a, b]")
+_YES_NO = ("", "write true or false")
+_WHOLE_NUMBER = ("", "write a whole number")
+#: Pydantic's kind of error to what follows "found …", and the way out.
+_TOLD = {
+    "dict_type": _FIELDS,
+    "model_type": _FIELDS,
+    "mapping_type": _FIELDS,
+    "model_attributes_type": _FIELDS,
+    "list_type": _LIST,
+    "tuple_type": _LIST,
+    "string_type": (" where a text belongs", ""),
+    "bool_type": _YES_NO,
+    "bool_parsing": _YES_NO,
+    "int_type": _WHOLE_NUMBER,
+    "int_parsing": _WHOLE_NUMBER,
+    "int_from_float": _WHOLE_NUMBER,
+    "greater_than_equal": ("", "{ge} is the least allowed"),
+    "greater_than": ("", "write a number greater than {gt}"),
+    "less_than_equal": ("", "{le} is the most allowed"),
+    "less_than": ("", "write a number less than {lt}"),
+    "too_short": ("", "write at least {min_length}"),
+    "string_too_short": ("", "write at least {min_length} characters"),
+    "too_long": ("", "write at most {max_length}"),
+    "string_too_long": ("", "write at most {max_length} characters"),
 }
 
 
@@ -135,9 +149,9 @@ def _told(kind: str, found: Any, limits: Mapping[str, Any], message: str) -> tup
         return f"{what} where a text belongs", f'put it in quotes: "{_text(found)}"'
     if kind in ("value_error", "assertion_error"):
         return _split_hint(message.removeprefix("Value error, ").removeprefix("Assertion failed, "))
-    if kind in _MISFIT_OF or kind in _WAYS_OUT:
-        misfit = f"{what} {_MISFIT_OF[kind]}" if kind in _MISFIT_OF else what
-        return misfit, _WAYS_OUT.get(kind, "").format(**limits)
+    if kind in _TOLD:
+        misfit, hint = _TOLD[kind]
+        return what + misfit, hint.format(**limits)
     return f"{what}: {message[:1].lower()}{message[1:]}", ""
 
 
