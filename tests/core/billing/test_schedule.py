@@ -131,7 +131,8 @@ def test_every_instant_of_a_contract_is_closed_by_exactly_one_invoice(start, day
 )
 def test_closing_step_by_step_closes_each_border_once(start, cadence, zone, waits):
     terms = contract(start=str(start.replace(tzinfo=None)), every=cadence, time_zone=zone)
-    now, closed = start, []
+    now = start
+    closed: list[int] = []
     for wait in waits:
         now += timedelta(days=wait)
         closed.extend(due(terms, closed[-1] if closed else -1, now))
