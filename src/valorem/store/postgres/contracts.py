@@ -33,7 +33,9 @@ class ContractRow:
     next_at: datetime | None
 
 
-def insert(connection: Connection, contract: Contract, *, next_index: int, next_at: datetime | None, now: datetime) -> None:
+def insert(
+    connection: Connection, contract: Contract, *, next_index: int, next_at: datetime | None, now: datetime
+) -> None:
     """Insert a contract."""
     connection.execute(
         "INSERT INTO contract (part, workspace, id, customer, plan, catalog_version, starts_at, ends_at, terms,"
@@ -55,10 +57,13 @@ def insert(connection: Connection, contract: Contract, *, next_index: int, next_
     )
 
 
-def load(connection: Connection, workspace: int, contract_id: str, *, lock: bool = False) -> ContractRow | None:
+def load(
+    connection: Connection, workspace: int, contract_id: str, *, lock: bool = False
+) -> ContractRow | None:
     """One contract by id; ``lock`` keeps others from billing or changing it until the transaction ends."""
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM contract WHERE part = %s AND workspace = %s AND id = %s" + (" FOR UPDATE" if lock else ""),
+        f"SELECT {_COLUMNS} FROM contract WHERE part = %s AND workspace = %s AND id = %s"
+        + (" FOR UPDATE" if lock else ""),
         (part_in(contract_id, "ctr"), workspace, contract_id),
     ).fetchone()
     return _contract_row(row) if row else None
@@ -90,7 +95,9 @@ def load_on_plans(
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM contract {where} ORDER BY id LIMIT %s", (workspace, list(plans), limit)
     ).fetchall()
-    total = connection.execute(f"SELECT count(*) AS n FROM contract {where}", (workspace, list(plans))).fetchone()
+    total = connection.execute(
+        f"SELECT count(*) AS n FROM contract {where}", (workspace, list(plans))
+    ).fetchone()
     assert total is not None
     return [_contract_row(row).contract for row in rows], int(total["n"])
 
@@ -130,7 +137,13 @@ def move_on(connection: Connection, contract: Contract, *, next_index: int, next
     """Note which boundary comes next for a contract that the caller has locked."""
     connection.execute(
         "UPDATE contract SET next_index = %s, next_at = %s WHERE part = %s AND workspace = %s AND id = %s",
-        (next_index, next_at, part_of(contract.workspace, contract.customer), contract.workspace, contract.id),
+        (
+            next_index,
+            next_at,
+            part_of(contract.workspace, contract.customer),
+            contract.workspace,
+            contract.id,
+        ),
     )
 
 

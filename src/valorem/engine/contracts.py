@@ -1,0 +1,211 @@
+"""Contracts: put a customer on a plan, and date its seats."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from valorem.core.billing.schedule import next_due_at
+from valorem.core.catalog.plans import Policies
+from valorem.core.contracts.contract import Contract, Dated
+from valorem.core.contracts.customer import check_metadata, check_text
+from valorem.core.errors import InvalidInputError, NotFoundError, UnprocessableError
+from valorem.core.ids import part_of
+from valorem.core.numbers import parse_decimal
+from valorem.core.periods import Cadence, calendar_anchor
+from valorem.core.time import parse_grid_instant, quarter_hour_of, write_instant
+from valorem.core.units import parse_span
+from valorem.engine.catalog import catalog_at, current_catalog
+from valorem.engine.customers import get_customer
+from valorem.engine.engine import Transaction
+from valorem.engine.identifiers import new_id
+from valorem.store.postgres import contracts
+from valorem.store.postgres.contracts import ContractRow
+
+Anchor = Literal["start", "calendar"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewContract:
+    """What a contract is made from; what is left out comes from the plan and the customer.
+
+    Attributes:
+        customer: The customer's key.
+        plan: The plan's key.
+        catalog_version: The version to pin; the newest where left out.
+        start: First instant billed, on the quarter-hour grid; this quarter hour where left out.
+        end: First instant not billed; open-ended where left out.
+        every: The billing interval (``1 month``); the plan's where left out.
+        anchor: ``start`` counts periods from the contract's start, ``calendar`` from the 1st (or Monday), an instant from there.
+        zone: IANA time zone of its periods; the customer's where left out.
+        seats: Seats by key from the start on.
+        policies: Switches that differ from the plan's.
+        purchase_order: Printed on invoices.
+        metadata: The operator's own keys and texts.
+    """
+
+    customer: str
+    plan: str
+    catalog_version: int | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    every: str | None = None
+    anchor: Anchor | datetime = "start"
+    zone: str | None = None
+    seats: Mapping[str, Decimal] | None = None
+    policies: Mapping[str, Any] | None = None
+    purchase_order: str | None = None
+    metadata: Mapping[str, str] | None = None
+
+
+def create_contract(tx: Transaction, new: NewContract) -> Contract:
+    """Put a customer on a plan; the contract pins the catalog version it starts on.
+
+    Raises:
+        NotFoundError: If the customer, the plan or the version does not exist.
+        InvalidInputError: Naming the field.
+        UnprocessableError: If the plan's currency is not the customer's.
+    """
+    customer = get_customer(tx, new.customer)
+    version, catalog = (
+        current_catalog(tx)
+        if new.catalog_version is None
+        else (new.catalog_version, catalog_at(tx, new.catalog_version))
+    )
+    plan = catalog.plan(new.plan)
+    if plan.currency != customer.currency:
+        raise UnprocessableError(
+            f"plan {plan.key!r} is in {plan.currency}, customer {customer.key!r} pays in {customer.currency}",
+            field="plan",
+            hint="offer a plan in the customer's currency",
+        )
+    start = quarter_hour_of(tx.now) if new.start is None else parse_grid_instant(new.start, "start")
+    every = Cadence(*(parse_span(new.every, "every") if new.every is not None else plan.every))  # type: ignore[arg-type]
+    zone = new.zone or customer.zone
+    if new.purchase_order is not None:
+        check_text(new.purchase_order, "purchase_order", 200)
+    check_metadata(new.metadata or {})
+    contract = Contract(
+        id=new_id("ctr", part_of(tx.workspace.id, customer.key), tx.now),
+        workspace=tx.workspace.id,
+        customer=customer.key,
+        plan=plan.key,
+        catalog_version=version,
+        start=start,
+        end=None if new.end is None else parse_grid_instant(new.end, "end"),
+        time_zone=zone,
+        currency=plan.currency,
+        every=every,
+        anchor=_anchor(new.anchor, start, every, zone),
+        seats=_seats(new.seats or {}, {fee.per for fee in plan.fees.values() if fee.per}, start),
+        policies=_policies(new.policies, plan.policies),
+        purchase_order=new.purchase_order,
+        metadata=dict(new.metadata or {}),
+    )
+    contracts.insert(tx.connection, contract, next_index=0, next_at=next_due_at(contract, -1), now=tx.now)
+    return contract
+
+
+def get_contract(tx: Transaction, contract_id: str, *, lock: bool = False) -> ContractRow:
+    """One contract and where its billing stands; ``lock`` keeps others from billing or changing it meanwhile.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    row = contracts.load(tx.connection, tx.workspace.id, contract_id, lock=lock)
+    if row is None:
+        raise NotFoundError(f"there is no contract {contract_id[:60]!r}", field="contract")
+    return row
+
+
+def list_contracts(
+    tx: Transaction, *, customer: str | None = None, after: str | None = None, limit: int = 50
+) -> list[ContractRow]:
+    """Contracts in order of id, from after an id on; of one customer where given."""
+    if customer is not None:
+        get_customer(tx, customer)
+    return contracts.load_page(tx.connection, tx.workspace.id, customer=customer, after=after, limit=limit)
+
+
+def set_seats(
+    tx: Transaction, contract_id: str, *, key: str, quantity: Decimal, since: datetime | None = None
+) -> Contract:
+    """Say how many seats there are from an instant on; later dated quantities stay as they are.
+
+    Args:
+        tx: The transaction.
+        contract_id: The contract.
+        key: Which seats, as the plan's fees name them.
+        quantity: Zero or more, from ``since`` on.
+        since: On the quarter-hour grid; this quarter hour where left out.
+
+    Raises:
+        NotFoundError: If there is no such contract.
+        InvalidInputError: Naming the field.
+        UnprocessableError: If the change falls into a period that has been billed, or outside the contract.
+    """
+    row = get_contract(tx, contract_id, lock=True)
+    contract = row.contract
+    since = quarter_hour_of(tx.now) if since is None else parse_grid_instant(since, "since")
+    plan = catalog_at(tx, contract.catalog_version).plan(contract.plan)
+    known = {fee.per for fee in plan.fees.values() if fee.per}
+    _check_seat_key(key, known)
+    if since < contract.start or (contract.end is not None and since >= contract.end):
+        raise UnprocessableError(
+            f"{write_instant(since)} lies outside the contract",
+            field="since",
+            hint="date it inside the contract's term",
+        )
+    closed_before = _closed_before(contract, row.next_index)
+    if closed_before is not None and since < closed_before:
+        raise UnprocessableError(
+            f"the period before {write_instant(closed_before)} has been billed",
+            field="since",
+            hint=f"date the change {write_instant(closed_before)} or later",
+        )
+    history = {dated.since: dated for dated in contract.seats.get(key, ())}
+    history[since] = Dated(since, quantity)
+    changed = replace(contract, seats={**contract.seats, key: tuple(history[at] for at in sorted(history))})
+    contracts.replace_terms(tx.connection, changed)
+    return changed
+
+
+def _closed_before(contract: Contract, next_index: int) -> datetime | None:
+    """The start of the oldest period that is still open; None where nothing has been billed."""
+    return next_due_at(contract, next_index - 2) if next_index >= 1 else None
+
+
+def _anchor(anchor: Anchor | datetime, start: datetime, every: Cadence, zone: str) -> datetime:
+    if isinstance(anchor, datetime):
+        return parse_grid_instant(anchor, "anchor")
+    return start if anchor == "start" else calendar_anchor(start, every, zone)
+
+
+def _seats(seats: Mapping[str, Decimal], known: set[str], start: datetime) -> dict[str, tuple[Dated, ...]]:
+    for key in seats:
+        _check_seat_key(key, known)
+    return {key: (Dated(start, parse_decimal(quantity, f"seats.{key}")),) for key, quantity in seats.items()}
+
+
+def _check_seat_key(key: str, known: set[str]) -> None:
+    if key not in known:
+        raise InvalidInputError(
+            f"the plan has no fee per {key!r}",
+            field=f"seats.{key}",
+            hint=f"it has fees per {', '.join(sorted(known))}" if known else "none of its fees is per seat",
+        )
+
+
+def _policies(changed: Mapping[str, Any] | None, of_plan: Policies) -> Policies | None:
+    if not changed:
+        return None
+    try:
+        return Policies.model_validate({**of_plan.model_dump(), **changed})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InvalidInputError(
+            f"{first['msg']}, found {first['input']!r}", field=".".join(("policies", *map(str, first["loc"])))
+        ) from None
