@@ -9,6 +9,8 @@ depends_on = None
 
 # A bounded numeric excludes NaN and Infinity, which pass ordinary range checks (NaN sorts above every number).
 EXACT = "numeric(50, 12)"
+# A value of 12 decimals times an instant of 6.
+MOMENT = "numeric(60, 18)"
 
 TABLES = f"""
 CREATE TABLE workspace (
@@ -76,15 +78,16 @@ CREATE TABLE ingest_cursor (
     PRIMARY KEY (part, workspace)
 );
 
+-- Wide fields first: this is the largest table, and alignment is paid in every row.
 CREATE TABLE event_key (
-    part        smallint NOT NULL,  -- first byte of the key
-    key         uuid NOT NULL,      -- identity of (workspace, source, id)
-    workspace   integer NOT NULL,
     fingerprint bigint,             -- of the payload; null while only a correction is known
-    batch_part  smallint,
-    batch_seq   bigint,
-    place       integer,
+    batch       bigint,             -- event_batch.id; the sequence is not known yet when the key is claimed
+    workspace   integer NOT NULL,
+    place       integer,            -- line of the batch
     received_on date NOT NULL,
+    part        smallint NOT NULL,  -- first byte of the key
+    batch_part  smallint,
+    key         uuid NOT NULL,      -- identity of (workspace, source, id)
     PRIMARY KEY (part, key)
 );
 CREATE INDEX event_key_received_on ON event_key USING brin (received_on);
@@ -93,15 +96,18 @@ CREATE TABLE event_batch (
     part        smallint NOT NULL,  -- the part group's number
     workspace   integer NOT NULL,
     seq         bigint NOT NULL,
-    received_at timestamptz NOT NULL,
+    id          bigint NOT NULL,    -- made by the app before the transaction; tells a lost commit from a rollback
+    received_at timestamptz NOT NULL, -- the time of events sent without one
     events      integer NOT NULL,
     earliest    timestamptz NOT NULL,
     latest      timestamptz NOT NULL,
     subjects    integer[] NOT NULL, -- short hashes, to skip batches without a subject
     types       text[] NOT NULL,
     raw         bytea NOT NULL,     -- compressed lines, one event each, as received
-    PRIMARY KEY (part, workspace, seq)
+    PRIMARY KEY (part, workspace, seq),
+    UNIQUE (part, workspace, id)
 );
+CREATE INDEX event_batch_time ON event_batch USING brin (earliest, latest) WITH (pages_per_range = 8);
 ALTER TABLE event_batch ALTER COLUMN raw SET STORAGE EXTERNAL;
 
 CREATE TABLE event_correction (
@@ -109,13 +115,13 @@ CREATE TABLE event_correction (
     target      uuid NOT NULL,
     key         uuid NOT NULL,
     workspace   integer NOT NULL,
-    kind        text NOT NULL CHECK (kind IN ('void', 'amend')),
-    at          timestamptz NOT NULL,
-    batch_part  smallint NOT NULL,
-    batch_seq   bigint NOT NULL,
-    place       integer NOT NULL,
+    batch       bigint NOT NULL,
+    received_at timestamptz NOT NULL,
+    moved_to    timestamptz,        -- the time an amend gives its target, to find what moved into a quarter hour
+    raw         bytea NOT NULL,     -- the correcting event as received, so that a recount needs no second look-up
     PRIMARY KEY (part, target, key)
 );
+CREATE INDEX event_correction_moved_to ON event_correction (workspace, moved_to) WHERE moved_to IS NOT NULL;
 
 CREATE TABLE counter (
     part        smallint NOT NULL,
@@ -126,7 +132,7 @@ CREATE TABLE counter (
     dimensions  text COLLATE "C" NOT NULL,
     n           bigint NOT NULL,
     total       {EXACT},
-    moment      {EXACT},
+    moment      {MOMENT},
     low         {EXACT},
     high        {EXACT},
     last        {EXACT},
@@ -275,7 +281,7 @@ SEALED = {
     "meter_revision": "SELECT, INSERT",
     "meter_backfill": "SELECT, INSERT, UPDATE, DELETE",
     "ingest_cursor": "SELECT, INSERT, UPDATE",
-    "event_key": "SELECT, INSERT, UPDATE",
+    "event_key": "SELECT, INSERT, UPDATE, DELETE",
     "event_batch": "SELECT, INSERT",
     "event_correction": "SELECT, INSERT",
     "counter": "SELECT, INSERT, UPDATE, DELETE",

@@ -1,0 +1,293 @@
+"""Counters: the mergeable state of one meter revision for one subject, quarter hour and combination of dimensions."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import LiteralString, NamedTuple
+
+import msgspec
+
+from valorem.core.ids import part_of
+from valorem.core.metering.tally import EMPTY, Tally
+from valorem.core.numbers import ZERO
+from valorem.store.postgres import packed
+from valorem.store.postgres.database import Connection, Row
+
+Dimensions = tuple[str | None, ...]
+
+_COLUMNS: LiteralString = "part, workspace, subject, revision, bucket, dimensions"
+_ADD_SUMS: LiteralString = f"""
+INSERT INTO counter AS known ({_COLUMNS}, n, total)
+SELECT part, %s, subject, revision, bucket, dimensions, n, total
+FROM unnest(%s::smallint[], %s, %s::integer[], %s, %s, %s::bigint[], %s::numeric[])
+    AS more (part, subject, revision, bucket, dimensions, n, total)
+ON CONFLICT ({_COLUMNS}) DO UPDATE
+SET n = known.n + excluded.n, total = coalesce(known.total + excluded.total, known.total, excluded.total)
+"""  # noqa: S608
+_ADD_ALL: LiteralString = f"""
+INSERT INTO counter AS known ({_COLUMNS}, n, total, moment, low, high, last, last_at, last_key)
+SELECT part, %s, subject, revision, bucket, dimensions, n, total, moment, low, high, last, last_at, last_key
+FROM unnest(%s::smallint[], %s, %s::integer[], %s, %s, %s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[],
+    %s::numeric[], %s::numeric[], %s::timestamptz[], %s)
+    AS more (part, subject, revision, bucket, dimensions, n, total, moment, low, high, last, last_at, last_key)
+ON CONFLICT ({_COLUMNS}) DO UPDATE
+SET n = known.n + excluded.n,
+    total = coalesce(known.total + excluded.total, known.total, excluded.total),
+    moment = coalesce(known.moment + excluded.moment, known.moment, excluded.moment),
+    low = least(known.low, excluded.low),
+    high = greatest(known.high, excluded.high),
+    (last, last_at, last_key) = (SELECT later.* FROM (VALUES
+        (known.last, known.last_at, known.last_key), (excluded.last, excluded.last_at, excluded.last_key)
+        ) AS later (last, at, key) ORDER BY later.at DESC NULLS LAST, later.key DESC NULLS LAST LIMIT 1)
+"""  # noqa: S608
+_ADD_VALUES: LiteralString = f"""
+INSERT INTO counter_value AS known ({_COLUMNS}, value, n)
+SELECT part, %s, subject, revision, bucket, dimensions, value, n
+FROM unnest(%s::smallint[], %s, %s::integer[], %s, %s, %s, %s::bigint[])
+    AS more (part, subject, revision, bucket, dimensions, value, n)
+ON CONFLICT ({_COLUMNS}, value) DO UPDATE SET n = known.n + excluded.n
+"""  # noqa: S608
+_REPLACE: LiteralString = """
+UPDATE counter SET n = %s, total = %s, moment = %s, low = %s, high = %s, last = %s, last_at = %s, last_key = %s
+WHERE part = %s AND workspace = %s AND subject = %s AND revision = %s AND bucket = %s AND dimensions = %s
+"""
+_READ: LiteralString = """
+WITH wanted AS (SELECT * FROM unnest(%(parts)s::smallint[], %(subjects)s::text[]) AS wanted (part, subject))
+SELECT width_bucket(bucket, %(edges)s) - 1 AS segment, dimensions, sum(n)::bigint AS n, sum(total) AS total,
+    sum(moment) AS moment, min(low) AS low, max(high) AS high,
+    (array_agg(last ORDER BY last_at DESC, last_key DESC) FILTER (WHERE last_at IS NOT NULL))[1] AS last,
+    max(last_at) AS last_at,
+    (array_agg(last_key ORDER BY last_at DESC, last_key DESC) FILTER (WHERE last_at IS NOT NULL))[1] AS last_key,
+    NULL AS value
+FROM wanted JOIN counter USING (part, subject)
+WHERE workspace = %(workspace)s AND revision = %(revision)s AND bucket >= %(start)s AND bucket < %(end)s
+GROUP BY 1, 2
+UNION ALL
+SELECT width_bucket(bucket, %(edges)s) - 1, dimensions, sum(n)::bigint, NULL, NULL, NULL, NULL, NULL, NULL, NULL, value
+FROM wanted JOIN counter_value USING (part, subject)
+WHERE workspace = %(workspace)s AND revision = %(revision)s AND bucket >= %(start)s AND bucket < %(end)s
+GROUP BY 1, 2, value
+ORDER BY 1, 2
+"""
+_CARRIED: LiteralString = """
+SELECT dimensions, sum(n)::bigint AS n, sum(total) AS total, sum(moment) AS moment
+FROM unnest(%s::smallint[], %s::text[]) AS wanted (part, subject) JOIN counter USING (part, subject)
+WHERE workspace = %s AND revision = %s AND bucket < %s
+GROUP BY 1 ORDER BY 1
+"""
+
+
+class CounterKey(NamedTuple):
+    """Which counter; its order is the order in which counters are locked."""
+
+    part: int
+    subject: str
+    revision: int
+    bucket: datetime
+    dimensions: str
+
+
+@lru_cache(maxsize=65_536)
+def write_dimensions(dimensions: Dimensions) -> str:
+    """Dimension values as the key's text."""
+    return msgspec.json.encode(dimensions).decode()
+
+
+@lru_cache(maxsize=65_536)
+def read_dimensions(text: str) -> Dimensions:
+    """The inverse of :func:`write_dimensions`."""
+    return msgspec.json.decode(text, type=Dimensions)
+
+
+def add(connection: Connection, workspace: int, more: Iterable[tuple[CounterKey, Tally]]) -> None:
+    """Add to counters, making the ones that are missing.
+
+    Args:
+        connection: Prepared for packed arrays; in a transaction.
+        workspace: The workspace's id.
+        more: What to add, one tally a counter. ``n``, sums and the counts of values may be negative: what a correction takes out.
+    """
+    rows = sorted(more, key=_by_key)
+    if not rows:
+        return
+    keys = [key for key, _ in rows]
+    tallies = [tally for _, tally in rows]
+    where = (workspace, *_pack_keys(keys))
+    sums = (
+        packed.literal([tally.n for tally in tallies]),
+        packed.literal([tally.total for tally in tallies]),
+    )
+    if all(_only_sums(tally) for tally in tallies):
+        connection.execute(_ADD_SUMS, (*where, *sums))
+    else:
+        connection.execute(
+            _ADD_ALL,
+            (
+                *where,
+                *sums,
+                packed.literal([tally.moment or None for tally in tallies]),
+                packed.literal([tally.low for tally in tallies]),
+                packed.literal([tally.high for tally in tallies]),
+                packed.literal([tally.last for tally in tallies]),
+                [tally.last_at for tally in tallies],
+                packed.byteas([tally.last_key if tally.last_at else None for tally in tallies]),
+            ),
+        )
+    _add_values(connection, workspace, rows)
+
+
+def replace(connection: Connection, workspace: int, key: CounterKey, tally: Tally) -> None:
+    """Set a counter, locked by an earlier :func:`add` of this transaction, to what was recounted."""
+    connection.execute(
+        _REPLACE,
+        (
+            tally.n,
+            tally.total,
+            tally.moment,
+            tally.low,
+            tally.high,
+            tally.last,
+            tally.last_at,
+            tally.last_key if tally.last_at else None,
+            key.part,
+            workspace,
+            key.subject,
+            key.revision,
+            key.bucket,
+            key.dimensions,
+        ),
+    )
+
+
+def read(
+    connection: Connection,
+    workspace: int,
+    subjects: Sequence[str],
+    revision: int,
+    edges: Sequence[datetime],
+) -> list[tuple[int, Dimensions, Tally]]:
+    """Merge the counters of subjects between consecutive edges.
+
+    Args:
+        connection: In a transaction of the workspace.
+        workspace: The workspace's id.
+        subjects: A customer's own key and its aliases.
+        revision: The meter revision.
+        edges: At least two ascending instants on the quarter-hour grid; segment ``i`` is ``[edges[i], edges[i + 1])``.
+
+    Returns:
+        (segment, dimensions, tally), sorted by segment; what was never counted, or voided to nothing, is absent.
+    """
+    rows = connection.execute(
+        _READ,
+        {
+            "workspace": workspace,
+            "parts": [part_of(workspace, subject) for subject in subjects],
+            "subjects": list(subjects),
+            "revision": revision,
+            "edges": list(edges),
+            "start": edges[0],
+            "end": edges[-1],
+        },
+    )
+    tallies: dict[tuple[int, str], Tally] = {}
+    values: dict[tuple[int, str], dict[str, int]] = {}
+    for row in rows:
+        place = (row["segment"], row["dimensions"])
+        if row["value"] is None:
+            tallies[place] = _tally(row)
+        elif row["n"] > 0:
+            values.setdefault(place, {})[row["value"]] = row["n"]
+    for place, counts in values.items():
+        tallies[place] = msgspec.structs.replace(tallies[place], values=counts)
+    return [
+        (segment, read_dimensions(text), tally)
+        for (segment, text), tally in sorted(tallies.items(), key=_by_place)
+        if tally.n
+    ]
+
+
+def carried(
+    connection: Connection, workspace: int, subjects: Sequence[str], revision: int, before: datetime
+) -> list[tuple[Dimensions, Tally]]:
+    """Merge the sums and moments of all time before an instant: the level a time-weighted sum starts from."""
+    rows = connection.execute(
+        _CARRIED,
+        (
+            [part_of(workspace, subject) for subject in subjects],
+            list(subjects),
+            workspace,
+            revision,
+            before,
+        ),
+    )
+    return [
+        (read_dimensions(row["dimensions"]), Tally(row["n"], row["total"] or ZERO, row["moment"] or ZERO))
+        for row in rows
+        if row["n"]
+    ]
+
+
+def _add_values(
+    connection: Connection, workspace: int, rows: Sequence[tuple[CounterKey, Tally]]
+) -> None:
+    flat = [
+        (key, value, count)
+        for key, tally in rows
+        if tally.values
+        for value, count in sorted(tally.values.items())
+    ]
+    if not flat:
+        return
+    connection.execute(
+        _ADD_VALUES,
+        (
+            workspace,
+            *_pack_keys([key for key, _, _ in flat]),
+            packed.texts([value for _, value, _ in flat]),
+            packed.literal([count for _, _, count in flat]),
+        ),
+    )
+
+
+def _pack_keys(keys: Sequence[CounterKey]) -> tuple[object, ...]:
+    return (
+        packed.literal([key.part for key in keys]),
+        packed.texts([key.subject for key in keys]),
+        packed.literal([key.revision for key in keys]),
+        packed.instants([key.bucket for key in keys]),
+        packed.texts([key.dimensions for key in keys]),
+    )
+
+
+def _only_sums(tally: Tally) -> bool:
+    return not tally.moment and tally.low is None and tally.high is None and tally.last_at is None
+
+
+def _tally(row: Row) -> Tally:
+    if row["n"] == 0:
+        return EMPTY
+    return Tally(
+        row["n"],
+        row["total"] or ZERO,
+        row["moment"] or ZERO,
+        row["low"],
+        row["high"],
+        row["last"],
+        row["last_at"],
+        row["last_key"] or b"",
+    )
+
+
+def _by_key(row: tuple[CounterKey, Tally]) -> CounterKey:
+    return row[0]
+
+
+def _by_place(item: tuple[tuple[int, str], Tally]) -> tuple[int, str]:
+    return item[0]
+
+
+def negative(tally: Tally) -> Tally:
+    """What takes a tally's readings out again, for sums and counts of values."""
+    values: Mapping[str, int] = {value: -count for value, count in tally.values.items()}
+    return Tally(-tally.n, -tally.total, -tally.moment, values=values)
