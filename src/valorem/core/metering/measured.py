@@ -13,8 +13,10 @@ class Measured:
         dimensions: Dimension name to value; ``None`` where the event had no such value.
         quantity: The aggregated value in the meter's unit (for ``count`` the number of events).
         events: How many events stand behind it.
+        values: The value of each event in order of time, given only where a price counts free events off.
     """
 
     dimensions: Mapping[str, str | None]
     quantity: Decimal
     events: int
+    values: tuple[Decimal, ...] = ()

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, model_validator
 
 from valorem.core.catalog.entry import Entry, Key
+from valorem.core.metering.conversion import Conversion
 from valorem.core.numbers import ONE, ZERO
-from valorem.core.pricing.convert import UnitConversion
 from valorem.core.pricing.dates import Start
 from valorem.core.pricing.parts import Part, Usage, difference
 from valorem.core.pricing.policies import PricePolicies
@@ -70,7 +70,7 @@ class PriceBase(Rates):
     meter: Key | None = None
     name: str | None = None
     start: Start | None = Field(default=None, alias="from")
-    convert: UnitConversion | None = None
+    convert: Conversion | None = None
     included: Quantity = ZERO
     by: tuple[str, ...] = ()
     multipliers: Mapping[str, Mapping[str, Factor]] = Field(default_factory=dict)
@@ -81,6 +81,10 @@ class PriceBase(Rates):
     @model_validator(mode="after")
     def _bounded(self) -> "PriceBase":
         check_bounds(self.minimum, self.maximum)
+        if self.rates_single_events and (self.included or self.convert is not None):
+            raise ValueError(
+                "what is charged event by event has no included quantity and no conversion of the sum"
+            )
         return self
 
     @property

@@ -1,16 +1,12 @@
 """The meter a price reads: the plan's meter, with what the price must know of single events worked out at ingest."""
 
-from typing import TYPE_CHECKING
-
 from valorem.core.errors import InvalidInputError
+from valorem.core.metering.meter import Meter
 from valorem.core.pricing.percentage import Percentage
 from valorem.core.pricing.price import Price
 
-if TYPE_CHECKING:
-    from valorem.core.metering.meter import Meter
 
-
-def derive_meter(meter: "Meter", price: Price) -> "Meter":
+def derive_meter(meter: Meter, price: Price) -> Meter:
     """Add the dimension of a whole-event rate, and put the cost of each event in place of its value.
 
     The result has a fingerprint of its own, so it is counted beside the plan's meter; where the price needs nothing of
@@ -30,11 +26,25 @@ def derive_meter(meter: "Meter", price: Price) -> "Meter":
             )
         changes["dimensions"] = {**meter.dimensions, event.dimension: event.expression()}
     if isinstance(first, Percentage) and first.rates_single_events:
-        if meter.value is None or meter.aggregate != "sum":
-            raise InvalidInputError(
-                f"a minimum or maximum per event needs a meter that sums a value, and this one is {meter.aggregate}",
-                field="minimum_per_event",
-                hint="use a meter with aggregate: sum",
-            )
-        changes["value"] = first.derived_value(meter.value)
-    return meter.model_copy(update=changes) if changes else meter
+        changes |= _cost_of_each_event(meter, first)
+    if not changes:
+        return meter
+    written = {name: getattr(meter, name) for name in meter.model_fields_set}
+    return Meter.model_validate(
+        {**written, **changes}
+    )  # not a copy: what the meter worked out must not come along
+
+
+def _cost_of_each_event(meter: Meter, price: Percentage) -> dict[str, object]:
+    if meter.aggregate != "sum":
+        raise InvalidInputError(
+            f"a minimum or maximum per event needs a meter that sums a value, and this one is {meter.aggregate}",
+            field="minimum_per_event",
+            hint="use a meter with aggregate: sum",
+        )
+    values = {
+        name: {member: price.derived_value(text) for member, text in members.items()}
+        for name, members in (meter.each or {}).items()
+    }
+    value = price.derived_value(meter.value) if meter.value is not None else None
+    return {"value": value, "each": values or None, "convert": None}
