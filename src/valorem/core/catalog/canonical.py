@@ -4,58 +4,90 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from valorem.core.catalog.catalog import Catalog
+from valorem.core.catalog.plans import Plan
+from valorem.core.metering.expression import parse_expression, write_expression
+from valorem.core.metering.filters import canonical_filter
+from valorem.core.metering.meter import Meter
+from valorem.core.pricing.matrix import ANY
+from valorem.core.pricing.price import Price
 
 #: Fields of a rate row that are not dimensions.
-ROW_FIELDS = frozenset({"amount", "per", "from", "until", "name", "description"})
+ROW_FIELDS = frozenset({"amount", "per", "from"})
+#: Fields that name a price rather than set it.
+_HEAD = ("price", "meter", "name")
 
 
 def canonical(catalog: Catalog) -> dict[str, dict[str, Any]]:
     """Kind (``meter``, ``feature``, ``price``, ``plan``) to key to plain JSON values.
 
-    Decimals are text without trailing zeros, what is left out and what is written as its default are the same, and
-    lists whose items say themselves what they are (rates, tiers, dated versions) become mappings from that:
-    ``rates`` by dimensions and then by date, ``tiers`` by upper bound, versions by date. The earliest date is ``""``.
+    Decimals are text without trailing zeros; what is left out and what is written as its default are the same; so are
+    expressions that differ in white space, and filters and rows that differ in order. Lists whose items say themselves
+    what they are become mappings: ``rates`` by dimensions and then by date, ``tiers`` and ``bands`` by upper bound,
+    ``versions`` of a price by date. What holds from the start has the date ``""``.
     """
-    kinds: tuple[tuple[str, Mapping[str, Any]], ...] = (
-        ("meter", catalog.meters),
-        ("feature", catalog.features),
-        ("price", catalog.prices),
-        ("plan", catalog.plans),
-    )
     return {
-        kind: {
-            key: _form(entry.model_dump(mode="json", by_alias=True)) for key, entry in sorted(entries.items())
-        }
-        for kind, entries in kinds
+        "meter": {key: _meter_form(meter) for key, meter in catalog.meters.items()},
+        "feature": {key: _pruned(each.model_dump(mode="json")) for key, each in catalog.features.items()},
+        "price": {key: _price_form(price) for key, price in catalog.prices.items()},
+        "plan": {key: _plan_form(plan) for key, plan in catalog.plans.items()},
     }
 
 
-def row_dimensions(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The dimensions of a rate row, in the order written."""
-    nested = row.get("dimensions")
-    if isinstance(nested, Mapping):
-        return dict(nested)
-    return {name: value for name, value in row.items() if name not in ROW_FIELDS}
+def row_dimensions(row: Mapping[str, Any]) -> dict[str, str]:
+    """The dimensions of a rate row, in the order written; several values are joined by ``|``."""
+    return {
+        name: value if isinstance(value, str) else "|".join(sorted(value))
+        for name, value in row.items()
+        if name not in ROW_FIELDS and value != ANY
+    }
+
+
+def _meter_form(meter: Meter) -> dict[str, Any]:
+    form: dict[str, Any] = _pruned(meter.model_dump(mode="json"))
+    form["event"] = sorted(meter.event)
+    if meter.predicate is not None:
+        form["filter"] = filter_text(canonical_filter(meter.predicate))
+    if meter.value is not None:
+        form["value"] = _expression(meter.value)
+    if meter.dimensions:
+        form["dimensions"] = {name: _expression(text) for name, text in meter.dimensions.items()}
+    if meter.each:
+        form["each"] = {
+            name: {member: _expression(text) for member, text in members.items()}
+            for name, members in meter.each.items()
+        }
+    return form
+
+
+def _plan_form(plan: Plan) -> dict[str, Any]:
+    form: dict[str, Any] = _pruned(plan.model_dump(mode="json", exclude={"prices"}))
+    form["prices"] = {
+        meter: price if isinstance(price, str) else _price_form(price) for meter, price in plan.prices.items()
+    }
+    return form
+
+
+def _price_form(price: Price) -> dict[str, Any]:
+    head = {"price": price.key, "meter": price.meter, "name": price.name}
+    versions = {}
+    for version in price.versions:
+        body = _form(version.model_dump(mode="json", by_alias=True))
+        for name in (*_HEAD, "from"):
+            body.pop(name, None)
+        versions[_date(version.model_dump(mode="json", by_alias=True))] = body
+    return {**_pruned(head), "versions": versions}
 
 
 def _form(value: Any, name: str = "") -> Any:
     if isinstance(value, Mapping):
-        return {key: _form(part, key) for key, part in value.items() if not _nothing(part)}
+        return {key: _form(part, key) for key, part in _pruned(value).items()}
     if not isinstance(value, Sequence) or isinstance(value, str):
         return value
-    if not any(isinstance(item, Mapping) for item in value):
-        return sorted(value, key=str) if name not in _ORDERED else list(value)
     if name == "rates":
         return _rates(value)
-    if name == "tiers":
-        return {_bound(tier): _form(_without(tier, "up_to")) for tier in value}
-    if all("from" in item for item in value):
-        return {item["from"] or "": _form(_without(item, "from")) for item in value}
-    return [_form(item) for item in value]
-
-
-#: Lists of plain values whose order has a meaning; none yet.
-_ORDERED: frozenset[str] = frozenset()
+    if name in ("tiers", "bands"):
+        return {str(each.get("up_to") or "beyond"): _form(_without(each, "up_to")) for each in value}
+    return sorted(value)
 
 
 def _rates(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -63,17 +95,43 @@ def _rates(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for row in rows:
         dimensions = row_dimensions(row)
         identity = " ".join(f"{name}={dimensions[name]}" for name in sorted(dimensions))
-        rates.setdefault(identity, {})[row.get("from") or ""] = _form(_without(row, "from"))
+        numbers = {name: row[name] for name in ("amount", "per")}
+        rates.setdefault(identity, {})[_date(row)] = {**dimensions, **numbers}
     return rates
 
 
-def _bound(tier: Mapping[str, Any]) -> str:
-    return str(tier["up_to"]) if tier.get("up_to") is not None else "beyond"
+def _date(item: Mapping[str, Any]) -> str:
+    return str(item.get("from") or "")
+
+
+def _expression(text: str) -> str:
+    return write_expression(parse_expression(text))
+
+
+_SIGNS = {"eq": "=", "ne": "≠", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤", "in": "in", "not_in": "not in"}
+
+
+def filter_text(form: Sequence[Any]) -> str:
+    """A canonical filter as one line: ``data.status = ok and data.tokens > 5``."""
+    match form:
+        case ["all" | "any" as group, *parts]:
+            return f" {'and' if group == 'all' else 'or'} ".join(
+                f"({filter_text(part)})" if part[0] in ("all", "any") else filter_text(part) for part in parts
+            )
+        case ["not", part]:
+            return f"not ({filter_text(part)})"
+        case ["exists", path, operand]:
+            return f"{path} {'exists' if operand == 'true' else 'is absent'}"
+        case [operator, path, list() as operand]:
+            return f"{path} {_SIGNS[operator]} [{', '.join(operand)}]"
+        case [operator, path, operand]:
+            return f"{path} {_SIGNS.get(operator, operator)} {operand}"
+    raise ValueError(f"not a canonical filter: {form!r}")
 
 
 def _without(item: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in item.items() if key != name}
 
 
-def _nothing(value: Any) -> bool:
-    return value is None or value in ([], {})
+def _pruned(form: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in form.items() if value is not None and value not in ([], {})}

@@ -6,8 +6,12 @@ from typing import Any
 
 from valorem.core.catalog.features import Feature
 from valorem.core.catalog.plans import Plan
+from valorem.core.catalog.price_checks import check_price
 from valorem.core.catalog.problems import Problem, suggestion
-from valorem.core.catalog.source import Source
+from valorem.core.catalog.source import Path, Source
+from valorem.core.pricing.price import Price
+
+Names = Mapping[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -30,17 +34,20 @@ class Written:
 def cross_check(written: Iterable[Written]) -> Iterator[Problem]:
     """Every reference that leads nowhere, and every value that does not fit what it refers to."""
     files = list(written)
-    names: dict[str, dict[str, Any]] = {}
+    names: Names = {folder: {} for folder in ("meters", "features", "prices", "plans")}
     for one in files:
-        names.setdefault(one.folder, {})[one.key] = one.entry
+        names[one.folder][one.key] = one.entry
     yield from _declared_twice(files)
     for one in files:
-        if one.source is None:
+        if one.source is None or not isinstance(one.source.value, dict):
             continue
-        if isinstance(one.entry, Feature):
-            yield from _check_feature(one.source, one.entry, names)
-        elif isinstance(one.entry, Plan):
-            yield from _check_plan(one.source, one.entry, names)
+        match one.folder:
+            case "features":
+                yield from _references(one.source, ("meter",), "meter", names)
+            case "prices":
+                yield from _check_named_price(one.source, one.entry, names)
+            case "plans":
+                yield from _check_plan(one.source, one.entry, names)
 
 
 def _declared_twice(files: Iterable[Written]) -> Iterator[Problem]:
@@ -56,34 +63,64 @@ def _declared_twice(files: Iterable[Written]) -> Iterator[Problem]:
             )
 
 
-def _unknown(
-    source: Source, path: tuple[str | int, ...], noun: str, found: str, known: Mapping[str, Any]
-) -> Problem:
-    at_key = path[-1] == found
-    return source.problem(
-        path, f"there is no {noun} {found}", suggestion(found, known, f"{noun}s"), at_key=at_key
-    )
+def _references(source: Source, path: Path, noun: str, names: Names) -> Iterator[Problem]:
+    """The problem with a name written at a path, where it is a text that names nothing."""
+    found: Any = source.value
+    for part in path:
+        found = found.get(part) if isinstance(found, dict) else None
+    known = names[f"{noun}s"]
+    if isinstance(found, str) and found not in known:
+        yield source.problem(path, f"there is no {noun} {found}", suggestion(found, known, f"{noun}s"))
 
 
-def _check_feature(
-    source: Source, feature: Feature, names: Mapping[str, Mapping[str, Any]]
-) -> Iterator[Problem]:
-    meters = names.get("meters", {})
-    if feature.meter is not None and feature.meter not in meters:
-        yield _unknown(source, ("meter",), "meter", feature.meter, meters)
+def _keys(source: Source, field: str, noun: str, names: Names) -> Iterator[Problem]:
+    """The problems with the keys of a field, where they name nothing."""
+    known = names[f"{noun}s"]
+    members = source.value.get(field)
+    for key in members if isinstance(members, dict) else ():
+        if key not in known:
+            hint = suggestion(key, known, f"{noun}s")
+            yield source.problem((field, key), f"there is no {noun} {key}", hint, at_key=True)
 
 
-def _check_plan(source: Source, plan: Plan, names: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
-    features = names.get("features", {})
+def _check_named_price(source: Source, price: Price | None, names: Names) -> Iterator[Problem]:
+    for field in ("price", "meter"):
+        if price is not None and field not in source.value:
+            said = "the key plans refer to" if field == "price" else "the meter it is the price of"
+            yield source.problem((field,), f"{field} is missing", f"add `{field}: …`, {said}")
+    yield from _references(source, ("meter",), "meter", names)
+    if price is not None and price.meter and (meter := names["meters"].get(price.meter)):
+        yield from check_price(source, (), price, meter)
+
+
+def _check_plan(source: Source, plan: Plan | None, names: Names) -> Iterator[Problem]:
+    yield from _keys(source, "features", "feature", names)
+    yield from _keys(source, "prices", "meter", names)
+    prices = source.value.get("prices")
+    for meter in prices if isinstance(prices, dict) else ():
+        yield from _references(source, ("prices", meter), "price", names)
+    if plan is None:
+        return
     for key, value in plan.features.items():
-        if key not in features:
-            yield _unknown(source, ("features", key), "feature", key, features)
-        elif (feature := features[key]) is not None and (wrong := _misfit(feature, value)):
+        feature = names["features"].get(key)
+        if feature is not None and (wrong := _misfit(feature, value)):
             yield source.problem(("features", key), *wrong)
+    for key, price in plan.prices.items():
+        yield from _check_plan_price(source, key, price, names)
     if plan.minimum and plan.maximum and plan.maximum.amount < plan.minimum.amount:
         yield source.problem(
             ("maximum", "amount"), "the maximum is less than the minimum", "raise it or lower the minimum"
         )
+
+
+def _check_plan_price(source: Source, key: str, price: str | Price, names: Names) -> Iterator[Problem]:
+    path = ("prices", key)
+    priced = names["prices"].get(price) if isinstance(price, str) else price
+    if priced is not None and priced.meter not in (None, key):
+        hint = f"write it under {priced.meter}, or use a price of {key}"
+        yield source.problem(path, f"the price is for meter {priced.meter}, not for {key}", hint)
+    elif isinstance(price, Price) and (meter := names["meters"].get(key)):
+        yield from check_price(source, path, price, meter)
 
 
 def _misfit(feature: Feature, value: Any) -> tuple[str, str] | None:

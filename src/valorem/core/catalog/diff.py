@@ -16,6 +16,8 @@ Path = tuple[str, ...]
 _NOT_COUNTING = frozenset({"name", "description", "unit", "convert"})
 #: Meter fields said as a whole: a filter or conversion in pieces is not readable.
 _WHOLE = frozenset({"filter", "convert", "event"})
+#: Fields of a price that are worked out event by event, so that a change of them counts the events anew.
+_PER_EVENT = frozenset({"whole_event", "minimum_per_event", "maximum_per_event"})
 _DATE = re.compile(r"(?:\d{4}-\d{2}-\d{2}.*)?")
 
 
@@ -30,7 +32,7 @@ class Change:
         before: As plain JSON values (decimals as text); None where it was absent.
         after: The same.
         sentence: The change in plain English.
-        recount: Whether a meter counts differently, so that recorded events are counted again.
+        recount: Whether events are counted differently, so that recorded ones are counted again.
     """
 
     kind: ChangeKind
@@ -96,7 +98,10 @@ def _change(what: str, found: _Difference, entry: Mapping[str, Any]) -> Change:
     kind: ChangeKind = "changed"
     if found.before is None or found.after is None:
         kind = "added" if found.before is None else "removed"
-    counts = what.startswith("meter ") and bool(found.path) and found.path[0] not in _NOT_COUNTING
+    if what.startswith("meter "):
+        counts = bool(found.path) and found.path[0] not in _NOT_COUNTING
+    else:
+        counts = not _PER_EVENT.isdisjoint(found.path)
     said = sentence(what, found.path, found.before, found.after, entry=entry, since=found.since)
     path = ".".join((*found.path, found.since) if found.since else found.path)
     if counts:
@@ -108,10 +113,10 @@ def _differences(before: Any, after: Any, path: Path, since: str) -> Iterator[_D
     if before == after:
         return
     both = isinstance(before, Mapping) and isinstance(after, Mapping)
-    if not both or _is_row(path) or (path and path[-1] in _WHOLE):
+    if both and _is_dated(before) and _is_dated(after):
+        yield from _dated_differences(before, after, path[:-1] if path[-1:] == ("versions",) else path)
+    elif not both or _is_row(path) or (path and path[-1] in _WHOLE):
         yield _Difference(path, before, after, since)
-    elif _is_dated(before) and _is_dated(after):
-        yield from _dated_differences(before, after, path)
     else:
         for name in dict.fromkeys((*before, *after)):
             yield from _differences(before.get(name), after.get(name), (*path, name), since)
@@ -123,12 +128,16 @@ def _dated_differences(
     """Versions of one thing by date; a new date is told as the change from what held until then."""
     for date in sorted(before.keys() | after.keys()):
         earlier = max((other for other in after if other < date), default=None)
-        if date in before or date not in after or earlier is None:
-            yield from _differences(before.get(date), after.get(date), path, date)
-        elif after[earlier] == after[date]:
-            yield _Difference(path, None, after[date], date)
+        if date in before or earlier is None:
+            old, new = before.get(date), after.get(date)
         else:
-            yield from _differences(after[earlier], after[date], path, date)
+            old, new = after[earlier], after[date]
+        if old == new and date not in before:  # dated, but nothing changes on that day
+            old = None
+        if old is None or new is None:
+            yield _Difference(path, old, new, date)
+        else:
+            yield from _differences(old, new, path, date)
 
 
 def _is_dated(value: Mapping[str, Any]) -> bool:

@@ -1,6 +1,19 @@
-"""Prices as the catalog holds them: named ones in files of their own, and those written inside a plan."""
+"""Prices as plans hold them: the name of a price in a file of its own, or the price itself."""
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Tag
+
+from valorem.core.catalog.entry import Key
+from valorem.core.pricing.price import Price
+
+
+def _written(value: Any) -> str:
+    return "by name" if isinstance(value, str) else "in place"
+
 
 #: What a plan says about one meter: the name of a price, a price, or a price's dated versions.
-PlanPrice = Any
+PlanPrice = Annotated[
+    Annotated[Key, Tag("by name")] | Annotated[Price, Tag("in place")],
+    Discriminator(_written),
+]

@@ -47,14 +47,11 @@ class CatalogError(InvalidInputError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
         first = self.problems[0]
-        count = len(self.problems)
-        what = (
-            "the catalog has one problem"
-            if count == 1
-            else f"the catalog has {count} problems, the first of them"
-        )
-        place = f"{first.file} line {first.line}" if first.line else first.file
-        super().__init__(f"{what} in {place}: {first.message}", field=first.path or None, hint=first.hint)
+        where = f"line {first.line}, " if first.line else ""
+        what = f"{first.path}: {first.message}" if first.path else first.message
+        more = len(self.problems) - 1
+        others = f", and {more} more {'problem' if more == 1 else 'problems'}" if more else ""
+        super().__init__(f"{where}{what}{others}", field=first.file, hint=first.hint)
 
     def report(self) -> str:
         """All problems as plain lines, the way out indented under each."""

@@ -3,19 +3,20 @@
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from valorem.core.catalog.entry import KEY_PATTERN, Entry
+from valorem.core.catalog.entry import KEY_PATTERN
 from valorem.core.catalog.problems import Problem, suggestion
 from valorem.core.catalog.source import Path, Source
 from valorem.core.errors import InvalidInputError
 from valorem.core.numbers import plain
 
-E = TypeVar("E", bound=Entry)
+E = TypeVar("E", bound=BaseModel)
 Schema = Mapping[str, Any]
 
 _QUOTED = re.compile(r"'([^']*)'")
@@ -32,6 +33,7 @@ def read_entry(source: Source, model: type[E]) -> tuple[E | None, tuple[Problem,
         return None, (
             source.problem((), f"found {found} where fields belong", "start with `key: value` lines"),
         )
+    coming: Mapping[str, str] = getattr(model, "coming", {})
     early = [
         source.problem(
             (name,),
@@ -39,15 +41,19 @@ def read_entry(source: Source, model: type[E]) -> tuple[E | None, tuple[Problem,
             "remove it; it is refused because ignoring it would bill something else than what is written",
             at_key=True,
         )
-        for name, what in model.coming.items()
+        for name, what in coming.items()
         if name in source.value
     ]
-    value = {name: part for name, part in source.value.items() if name not in model.coming}
+    value = {name: part for name, part in source.value.items() if name not in coming}
     try:
         entry = model.model_validate(value)
     except ValidationError as error:
-        problems = [_problem(source, detail, _schema_of(model)) for detail in error.errors(include_url=False)]
-        return None, (*early, *problems)
+        told = [_problem(source, detail, _schema_of(model)) for detail in error.errors(include_url=False)]
+        # Where a value may be one of several things, each of them complains; the first complaint says enough.
+        first = {problem.path: problem for problem in reversed(told)}
+        # A misspelt field is told once, by the name that was written, not also as missing.
+        misspelt = {_sibling(problem) for problem in told if problem.hint.startswith("did you mean ")}
+        return None, (*early, *(each for path, each in first.items() if path not in misspelt))
     except InvalidInputError as error:
         path = _dotted(value, error.field)
         return None, (*early, source.problem(path, error.message, error.hint or "write what is expected"))
@@ -55,7 +61,7 @@ def read_entry(source: Source, model: type[E]) -> tuple[E | None, tuple[Problem,
 
 
 @cache
-def _schema_of(model: type[Entry]) -> Schema:
+def _schema_of(model: type[BaseModel]) -> Schema:
     return model.model_json_schema(by_alias=True)
 
 
@@ -93,19 +99,32 @@ def _problem(source: Source, detail: ErrorDetails, schema: Schema) -> Problem:
             path, f"{found!r} cannot be a key", _as_key(str(found), KEY_PATTERN), at_key=True
         )
     if kind in ("union_tag_not_found", "union_tag_invalid"):
-        return _untagged(source, path, detail)
+        return _untagged(source, path, detail, schema)
     message, hint = _told(kind, found, limits, detail["msg"])
+    if named := re.match(r"([\w.\[\]-]+): ", message):
+        deeper = _dotted(source.value, named[1])
+        if len(deeper) > len(path) and deeper[: len(path)] == path:
+            path, message = deeper, message[named.end() :]
     return source.problem(path, message, hint or _wanted(schema, source.value, path))
 
 
-def _untagged(source: Source, path: Path, detail: ErrorDetails) -> Problem:
+def _sibling(problem: Problem) -> str:
+    """The path of the field that a misspelt one was taken for."""
+    parent, dot, _ = problem.path.rpartition(".")
+    return parent + dot + problem.hint.removeprefix("did you mean ").removesuffix("?")
+
+
+def _untagged(source: Source, path: Path, detail: ErrorDetails, schema: Schema) -> Problem:
     limits = detail.get("ctx", {})
     tag = str(limits.get("discriminator", "")).strip("'")
     known = _QUOTED.findall(str(limits.get("expected_tags", "")))
     if detail["type"] == "union_tag_invalid":
         found = str(limits.get("tag"))
         return source.problem((*path, tag), f"unknown {tag} {found}", suggestion(found, known, f"{tag}s"))
-    return source.problem((*path, tag), f"{tag} is missing", suggestion("", known, f"{tag}s") or f"add {tag}")
+    written = detail["input"] if isinstance(detail["input"], dict) else {}
+    close = get_close_matches(tag, written, n=1, cutoff=0.6)
+    hint = f"did you write {close[0]} for {tag}?" if close else _wanted(schema, source.value, (*path, tag))
+    return source.problem((*path, tag), f"{tag} is missing", hint)
 
 
 _FIELDS = (" where fields belong", "write it as fields: {{name: value}}")
@@ -226,17 +245,20 @@ def _fields_at(schema: Schema, value: Any, path: Path) -> set[str]:
 
 def _wanted(schema: Schema, value: Any, path: Path) -> str:
     """What the schema says about a field: its choices, description and an example."""
-    for found in _schemas_at(schema, value, path):
-        choices = found.get("enum") or ([found["const"]] if "const" in found else [])
-        if choices:
-            return f"write one of {', '.join(map(str, choices))}"
+    described_by = _schemas_at(schema, value, path)
+    choices = [
+        choice for found in described_by for choice in found.get("enum", (found.get("const"),)) if choice
+    ]
+    if choices:
+        return f"write one of {', '.join(dict.fromkeys(map(str, choices)))}"
+    for found in described_by:
         said = str(found.get("description", "")).split("\n")[0].rstrip(".")
         examples = " or ".join(_text(example) for example in found.get("examples", ()))
         if said or examples:
             return said + (
                 f", such as {examples}" if said and examples else f"write it like {examples}" * bool(examples)
             )
-    return f"add `{path[-1]}: …`" if path else "see the catalog reference"
+    return f"write `{path[-1]}: …`" if path and isinstance(path[-1], str) else "change it"
 
 
 def _schemas_at(root: Schema, value: Any, path: Path) -> list[Schema]:

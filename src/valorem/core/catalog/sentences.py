@@ -28,15 +28,21 @@ def sentence(what: str, path: Path, before: Any, after: Any, *, entry: Entry, si
         since: The date from which it holds, where that is not from the start.
     """
     if not path:
-        return f"{what} added: {_summary(what, after)}" if before is None else f"{what} removed"
+        return _whole(what, before, after, since)
     noun = _noun(what.partition(" ")[0], path, after if after is not None else before)
     from_when = f" from {_day(since)}" if since else ""
     unit = _unit(path, before, after, entry)
     if before is None:
         return f"{what}: {noun} added: {_value(path, after)}{unit}{from_when}"
     if after is None:
-        return f"{what}: {noun} removed{from_when} (was {_value(path, before)}{unit})"
+        return f"{what}: {noun}{from_when} removed (was {_value(path, before)}{unit})"
     return f"{what}: {noun} {_arrow(path, before, after, unit)}{from_when}{_percent(path, before, after)}"
+
+
+def _whole(what: str, before: Any, after: Any, since: str) -> str:
+    if since:
+        return f"{what}: version from {_day(since)} {'added' if before is None else 'removed'}"
+    return f"{what} added: {_summary(what, after)}" if before is None else f"{what} removed"
 
 
 def _arrow(path: Path, before: Any, after: Any, unit: str) -> str:
@@ -134,12 +140,42 @@ def _value(path: Path, value: Any) -> str:
     if isinstance(value, Mapping):
         if _is_rate(value):
             return f"{value['amount']}" + ("" if path[0] == "fees" else _per(value))
-        if "" in value and len(value) == 1:
-            return _value(path, value[""])
-        return ", ".join(f"{_words([name])} {_value((*path, name), part)}" for name, part in value.items())
+        return _fields(path, value)
     if isinstance(value, list):
         return ", ".join(_value(path, part) for part in value)
     return str(value)
+
+
+def _fields(path: Path, value: Mapping[str, Any]) -> str:
+    if "versions" in value or "model" in value:
+        return _price_summary(value)
+    if path[-2:-1] == ("rates",):
+        return ", ".join(
+            _value((*path, date), row) + (f" from {_day(date)}" if date else "")
+            for date, row in value.items()
+        )
+    return ", ".join(
+        f"{_words([name])} {_value((*path, name), part)}"
+        for name, part in value.items()
+        if (name, part) != ("per", "1")
+    )
+
+
+def _price_summary(price: Mapping[str, Any]) -> str:
+    """A price in a few words: ``matrix with 3 rates, 2 dated versions``."""
+    versions = price.get("versions", {"": price})
+    first = next(iter(versions.values()))
+    said = str(first.get("model"))
+    for field in ("rates", "tiers", "bands"):
+        if field in first:
+            said += f" with {_count(len(first[field]), field)}"
+    if "amount" in first:
+        said += f" {first['amount']}{_per(first)}"
+    return said + (f", {len(versions)} dated versions" if len(versions) > 1 else "")
+
+
+def _count(number: int, nouns: str) -> str:
+    return f"{number} {nouns if number != 1 else nouns.removesuffix('s')}"
 
 
 def _summary(what: str, entry: Entry) -> str:
@@ -147,14 +183,19 @@ def _summary(what: str, entry: Entry) -> str:
     name = entry.get("name")
     match kind:
         case "plan":
-            said = [name, entry.get("currency"), f"every {entry.get('every')}"]
-            said += [f"{len(entry[part])} {part}" for part in ("fees", "prices", "features") if part in entry]
+            said = [name, entry.get("currency"), f"every {str(entry.get('every')).removeprefix('1 ')}"]
+            said += [
+                _count(len(entry[part]), part) for part in ("fees", "prices", "features") if entry.get(part)
+            ]
         case "meter":
-            said = [name, f"{entry.get('aggregate')} of {entry.get('value') or 'events'}"]
+            value = entry.get("value") or (
+                next(iter(entry.get("each", {})), "") and f"each {next(iter(entry['each']))}"
+            )
+            said = [name, f"{entry['aggregate']} of {value or ', '.join(entry['event'])}"]
         case "feature":
             said = [name, entry.get("kind")]
         case _:
-            said = [name, f"for {entry.get('meter')}" if entry.get("meter") else None]
+            said = [name, f"for {entry.get('meter')}", _price_summary(entry)]
     return ", ".join(str(part) for part in said if part)
 
 
@@ -196,7 +237,7 @@ def _percent(path: Path, before: Any, after: Any) -> str:
         return ""
     change = ((new - old) / abs(old) * 100).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
     if not change:
-        return " (less than 0.1 %)"
+        return " (the same for one unit)" if new == old else " (less than 0.1 %)"
     return f" ({'+' if change > 0 else '−'}{plain(abs(change))} %)"
 
 

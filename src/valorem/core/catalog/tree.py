@@ -11,12 +11,19 @@ from valorem.core.catalog.plans import Plan
 from valorem.core.catalog.problems import CatalogError, Problem, suggestion
 from valorem.core.catalog.reading import read_entry
 from valorem.core.catalog.source import UnreadableError, read_source
+from valorem.core.metering.meter import Meter
+from valorem.core.pricing.price import Price
 
 MAX_FILES = 2_000
 
 #: Folder to the field that names an entry in it, and what the entry is.
 FOLDERS: Mapping[str, tuple[str, type[Any]]] = MappingProxyType(
-    {"features": ("feature", Feature), "plans": ("plan", Plan)}
+    {
+        "meters": ("meter", Meter),
+        "features": ("feature", Feature),
+        "prices": ("price", Price),
+        "plans": ("plan", Plan),
+    }
 )
 #: Folders that the layout has a place for but this version cannot honour yet.
 COMING: Mapping[str, str] = MappingProxyType({"credits": "credit types", "outcomes": "outcomes"})
