@@ -15,11 +15,11 @@ SERVER := $(VENV)/server-$(STATE)
 DEV := $(VENV)/dev-$(STATE)
 DOCS := $(VENV)/docs-$(STATE)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
-# Python leaves bytecode of a broken environment lying about; ask it, not the file system.
+# A moved or upgraded Python leaves an environment whose links lead nowhere.
 WORKS := $(BIN)/python -c 'import pip' >/dev/null 2>&1
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(SERVER) ## the whole path in two minutes: events, prices, live numbers, invoices, proof
 	@$(BIN)/valorem demo
