@@ -7,9 +7,10 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from valorem.core.billing.invoice import Invoice, Line, Selector, Step
+from valorem.core.billing.invoice import Invoice, Line, Selector, Unpriced
 from valorem.core.numbers import plain
 from valorem.core.periods import Interval
+from valorem.core.pricing.lines import Step
 from valorem.core.time import parse_instant, write_instant
 
 
@@ -39,6 +40,15 @@ def write_invoice(invoice: Invoice) -> dict[str, Any]:
         "ahead": _write_interval(invoice.ahead),
         "lines": [write_line(line) for line in invoice.lines],
         "total": plain(invoice.total),
+        "unpriced": [
+            {
+                "meter": each.meter,
+                "dimensions": dict(each.dimensions),
+                "quantity": plain(each.quantity),
+                "events": each.events,
+            }
+            for each in invoice.unpriced
+        ],
         "purchase_order": invoice.purchase_order,
     }
 
@@ -59,6 +69,12 @@ def read_invoice(document: bytes) -> Invoice:
         ahead=_read_interval(read["ahead"]),
         lines=tuple(read_line(line) for line in read["lines"]),
         total=Decimal(read["total"]),
+        unpriced=tuple(
+            Unpriced(
+                each["meter"], MappingProxyType(each["dimensions"]), Decimal(each["quantity"]), each["events"]
+            )
+            for each in read["unpriced"]
+        ),
         purchase_order=read["purchase_order"],
     )
 
@@ -78,7 +94,9 @@ def write_line(line: Line) -> dict[str, Any]:
         "exact_amount": plain(line.exact_amount),
         "amount": plain(line.amount),
         "dimensions": dict(line.dimensions),
-        "steps": [{"text": step.text, "amount": plain(step.amount)} for step in line.steps],
+        "steps": [
+            {"label": step.label, "text": step.text, "value": plain(step.value)} for step in line.steps
+        ],
         "pipeline": list(line.pipeline),
         "selectors": [
             {
@@ -109,7 +127,7 @@ def read_line(read: Mapping[str, Any]) -> Line:
         exact_amount=Decimal(read["exact_amount"]),
         amount=Decimal(read["amount"]),
         dimensions=MappingProxyType(read["dimensions"]),
-        steps=tuple(Step(step["text"], Decimal(step["amount"])) for step in read["steps"]),
+        steps=tuple(Step(step["label"], step["text"], Decimal(step["value"])) for step in read["steps"]),
         pipeline=tuple(read["pipeline"]),
         selectors=tuple(_read_selector(selector) for selector in read["selectors"]),
     )

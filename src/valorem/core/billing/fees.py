@@ -6,16 +6,17 @@ from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 
-from valorem.core.billing.invoice import Line, Step, Timing
+from valorem.core.billing.invoice import Line, Timing
 from valorem.core.catalog.plans import Fee, Plan, Policies
 from valorem.core.contracts.contract import Contract
 from valorem.core.contracts.proration import share_of, takes_effect
 from valorem.core.money import round_money
 from valorem.core.numbers import ONE, exact, plain
 from valorem.core.periods import Interval, Period
+from valorem.core.pricing.lines import Step
 from valorem.core.time import write_instant
 
-_PIPELINE = ("quantity", "unit amount", "proration", "rounding")
+_PIPELINE = ("unit amount", "proration", "round")
 
 
 @exact
@@ -85,9 +86,9 @@ def _line(
     share = share_of(covered, period.full, contract.time_zone, policies.proration)
     whole = quantity * fee.amount
     amount = share.of(whole)
-    steps = [Step(f"{plain(quantity)} × {plain(fee.amount)}", whole)]
+    steps = [Step("unit amount", f"{plain(quantity)} × {plain(fee.amount)}", whole)]
     if not share.whole:
-        steps.append(Step(f"{plain(whole)} × {share}", amount))
+        steps.append(Step("proration", f"{plain(whole)} × {share}", amount))
     return Line(
         kind="fee",
         key=key,

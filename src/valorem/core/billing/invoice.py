@@ -7,23 +7,11 @@ from decimal import Decimal
 from typing import Literal
 
 from valorem.core.periods import Interval
+from valorem.core.pricing.lines import Step
 
 LineKind = Literal["fee", "usage", "minimum", "maximum"]
 Timing = Literal["in_advance", "in_arrears", "adjustment"]
 InvoiceKind = Literal["period", "note", "preview"]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a line's arithmetic, for people and for programs.
-
-    Attributes:
-        text: What is done, in words, with the numbers in it.
-        amount: The exact amount after this step.
-    """
-
-    text: str
-    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +71,23 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Unpriced:
+    """Usage that no row of a price is for: billed at nothing, so somebody must look at it.
+
+    Attributes:
+        meter: The meter's key.
+        dimensions: The dimension values without a row.
+        quantity: How much of it there was.
+        events: How many events stand behind it.
+    """
+
+    meter: str
+    dimensions: Mapping[str, str | None]
+    quantity: Decimal
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
 class Invoice:
     """One invoice of a contract, before it has a number.
 
@@ -99,6 +104,7 @@ class Invoice:
         ahead: The period it bills in advance; ``None`` where nothing follows.
         lines: In the order printed.
         total: The sum of the lines' rounded amounts.
+        unpriced: Usage of the closed period that no row of a price is for.
         purchase_order: As on the contract.
     """
 
@@ -114,4 +120,5 @@ class Invoice:
     ahead: Interval | None
     lines: tuple[Line, ...]
     total: Decimal
+    unpriced: tuple[Unpriced, ...]
     purchase_order: str | None

@@ -1,0 +1,154 @@
+"""Everything one period of a contract is charged, whichever invoices carry it."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Literal
+
+from valorem.core.billing.fees import fee_lines
+from valorem.core.billing.invoice import Line, Selector, Unpriced
+from valorem.core.billing.needs import PeriodUsage, UsageNeed, segments_of, usage_needs
+from valorem.core.billing.terms import PricedMeter, Terms
+from valorem.core.calendar import zone_info
+from valorem.core.contracts.proration import share_of
+from valorem.core.errors import InvalidInputError
+from valorem.core.money import round_money
+from valorem.core.numbers import ONE, ZERO, exact, plain
+from valorem.core.periods import Interval, Period
+from valorem.core.pricing.bounds import shortfall
+from valorem.core.pricing.lines import Rated, RatedLine, Segment, Step
+from valorem.core.pricing.pipeline import rate
+from valorem.core.time import write_instant
+
+_PIPELINE = ("lines", "proration", "maximum", "minimum")
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodCharges:
+    """What one period is charged.
+
+    Attributes:
+        lines: Fees, usage, then what brings the period to its minimum or maximum.
+        unpriced: Usage that no row of a price is for.
+    """
+
+    lines: tuple[Line, ...]
+    unpriced: tuple[Unpriced, ...]
+
+
+@exact
+def period_charges(
+    terms: Terms, period: Period, usage: PeriodUsage, needs: Sequence[UsageNeed] | None = None
+) -> PeriodCharges:
+    """Every charge of one period: a function of the terms and the usage alone.
+
+    Args:
+        terms: The contract's terms.
+        period: The period.
+        usage: The answers to ``needs``.
+        needs: What was asked; :func:`usage_needs` of the whole period where left out.
+
+    Raises:
+        InvalidInputError: Where usage that is needed is missing.
+    """
+    if needs is None:
+        needs = usage_needs(terms, period)
+    lines = list(fee_lines(terms.contract, terms.plan, terms.policies, period))
+    unpriced: list[Unpriced] = []
+    priced = {each.key: each for each in terms.priced}
+    for need in needs:
+        if need.key not in usage:
+            raise InvalidInputError(
+                f"usage of {need.key} in period {period.index} is missing", field=f"usage.{need.key}"
+            )
+        rated = _rate(terms, period, priced[need.key], segments_of(need, usage[need.key]))
+        lines.extend(_usage_line(need, line, rated.order) for line in rated.lines)
+        unpriced.extend(
+            Unpriced(need.key, each.dimensions, each.quantity, each.events) for each in rated.unpriced
+        )
+    lines.extend(_bound_lines(terms, period, sum((line.amount for line in lines), ZERO)))
+    return PeriodCharges(tuple(lines), tuple(unpriced))
+
+
+def _rate(terms: Terms, period: Period, priced: PricedMeter, segments: Sequence[Segment]) -> Rated:
+    contract = terms.contract
+    share = share_of(period.interval, period.full, contract.time_zone, terms.policies.proration)
+    return rate(
+        priced.price,
+        segments,
+        currency=contract.currency,
+        meter=priced.key,
+        name=priced.price.name or priced.meter.name,
+        zone=zone_info(contract.time_zone),
+        policies=terms.policies,
+        share=share.of(ONE),
+    )
+
+
+def _usage_line(need: UsageNeed, rated: RatedLine, order: tuple[str, ...]) -> Line:
+    selectors: tuple[Selector, ...] = ()
+    if rated.selector is not None:
+        covered = Interval(rated.selector.start, rated.selector.end)
+        selectors = (
+            Selector(rated.selector.meter, need.meter.fingerprint(), covered, rated.selector.dimensions),
+        )
+    return Line(
+        kind="usage",
+        key=need.key,
+        charge=_charge(need.key, rated),
+        timing="in_arrears",
+        description=rated.description,
+        period_index=need.period_index,
+        period=Interval(rated.start, rated.end),
+        quantity=rated.quantity,
+        unit_amount=rated.unit_amount,
+        exact_amount=rated.exact - rated.discount,
+        amount=rated.total,
+        dimensions=rated.dimensions,
+        steps=rated.steps,
+        pipeline=order,
+        selectors=selectors,
+    )
+
+
+def _charge(key: str, rated: RatedLine) -> str:
+    """Names a rated line the same however much usage there is: price, part, segment and dimension values."""
+    values = json.dumps(sorted(rated.dimensions.items()), separators=(",", ":"), ensure_ascii=False)
+    return f"usage:{key}:{rated.key}@{write_instant(rated.start)}{values if rated.dimensions else ''}"
+
+
+def _bound_lines(terms: Terms, period: Period, charged: Decimal) -> Iterator[Line]:
+    """The line that brings a period's charges up to the plan's minimum, or down to its maximum."""
+    plan, contract = terms.plan, terms.contract
+    share = share_of(period.interval, period.full, contract.time_zone, terms.policies.proration)
+
+    def line(kind: Literal["minimum", "maximum"], bound: Decimal, amount: Decimal) -> Line:
+        steps = [] if share.whole else [Step("proration", f"{plain(bound)} × {share}", reduced(bound))]
+        text = f"{plain(reduced(bound))} − {plain(charged)} charged for the period"
+        return Line(
+            kind=kind,
+            key=kind,
+            charge=kind,
+            timing="in_arrears",
+            description=f"{plan.name}: {kind} of the period",
+            period_index=period.index,
+            period=period.interval,
+            quantity=None,
+            unit_amount=None,
+            exact_amount=amount,
+            amount=amount,
+            dimensions=MappingProxyType({}),
+            steps=(*steps, Step(kind, text, amount)),
+            pipeline=_PIPELINE,
+            selectors=(),
+        )
+
+    def reduced(bound: Decimal) -> Decimal:
+        return round_money(share.of(bound), contract.currency, terms.policies.rounding)
+
+    if plan.maximum is not None and charged > reduced(plan.maximum.amount):
+        yield line("maximum", plan.maximum.amount, reduced(plan.maximum.amount) - charged)
+    elif plan.minimum is not None and (missing := shortfall(reduced(plan.minimum.amount), charged)):
+        yield line("minimum", plan.minimum.amount, missing)

@@ -1,0 +1,184 @@
+"""The invoice at one border of a contract: what its periods cost, less what was billed for them before."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from valorem.core.billing.charges import PeriodCharges, period_charges
+from valorem.core.billing.fees import fee_lines
+from valorem.core.billing.invoice import Invoice, InvoiceKind, Line
+from valorem.core.billing.needs import PeriodUsage
+from valorem.core.billing.schedule import Cover, contract_period, cover
+from valorem.core.billing.terms import Terms
+from valorem.core.errors import InvalidInputError
+from valorem.core.numbers import ZERO, exact, plain
+from valorem.core.pricing.lines import Step
+
+#: Answers to the usage needs, by number of period.
+UsageByPeriod = Mapping[int, PeriodUsage]
+
+
+@exact
+def draft_invoice(
+    terms: Terms, boundary_index: int, usage: UsageByPeriod, billed: Sequence[Line] = ()
+) -> Invoice:
+    """The invoice at a border: a function of terms, usage and earlier invoices alone.
+
+    For each period the invoice carries price(all usage now) − what was already billed: all of the period it closes, and
+    adjustments of the earlier periods that usage is given for. Each line is rounded once, and the total is the sum of
+    the rounded lines.
+
+    Args:
+        terms: The contract's terms.
+        boundary_index: The border.
+        usage: Of the period that is closed, and of every earlier one to look at again (``late_periods``).
+        billed: The lines of all earlier invoices and notes for these periods. A period's advance fees stand on the invoice
+            before the one that closes it.
+
+    Raises:
+        InvalidInputError: Where the contract has no such border, or usage that is needed is missing.
+    """
+    at = cover(terms.contract, boundary_index)
+    lines: list[Line] = []
+    unpriced: PeriodCharges | None = None
+    if at.closed is not None:
+        unpriced = period_charges(terms, at.closed, usage.get(at.closed.index, {}))
+        lines.extend(unbilled(unpriced.lines, _of_period(billed, at.closed.index), closing=True))
+    for index in _earlier(at, usage):
+        lines.extend(
+            line
+            for line in _adjustments(terms, index, usage[index], billed)
+            if line.kind == "fee" or terms.policies.late_events == "next_invoice"
+        )
+    if at.ahead is not None:
+        fees = fee_lines(terms.contract, terms.plan, terms.policies, at.ahead)
+        lines.extend(line for line in fees if line.timing == "in_advance")
+    return invoice_of(terms, at, "period", lines, unpriced)
+
+
+@exact
+def draft_note(
+    terms: Terms, boundary_index: int, usage: UsageByPeriod, billed: Sequence[Line]
+) -> Invoice | None:
+    """The credit or debit note that carries late usage beside the invoice at a border, where the contract wants one.
+
+    Returns:
+        The note, or None where nothing came late or the contract bills late usage in another way.
+    """
+    if terms.policies.late_events != "note":
+        return None
+    at = cover(terms.contract, boundary_index)
+    lines = [
+        line
+        for index in _earlier(at, usage)
+        for line in _adjustments(terms, index, usage[index], billed)
+        if line.kind != "fee"
+    ]
+    return invoice_of(terms, at, "note", lines, None) if lines else None
+
+
+def unbilled(now: Sequence[Line], billed: Sequence[Line], *, closing: bool) -> Iterator[Line]:
+    """What a period's charges come to, less what was billed for it, charge by charge.
+
+    Args:
+        now: The period's charges as they stand.
+        billed: Every line billed for that period so far.
+        closing: Whether the invoice closes the period, so that what was never billed is no adjustment.
+    """
+    standing, earlier = _by_charge(now), _by_charge(billed)
+    for charge, lines in standing.items():
+        before = earlier.get(charge)
+        if before is None and closing:
+            yield from lines
+            continue
+        difference = _sum(lines) - _sum(before or ())
+        if difference:
+            yield _adjusted(lines, before or [], difference)
+    for charge, before in earlier.items():
+        if charge not in standing and (amount := _sum(before)):
+            yield _adjusted([], before, -amount)
+
+
+def invoice_of(
+    terms: Terms, at: Cover, kind: InvoiceKind, lines: Sequence[Line], charges: PeriodCharges | None
+) -> Invoice:
+    """Put lines together to an invoice; its total is the sum of the rounded lines."""
+    contract = terms.contract
+    return Invoice(
+        contract=contract.id,
+        customer=contract.customer,
+        plan=terms.plan.key,
+        catalog_version=contract.catalog_version,
+        currency=contract.currency,
+        kind=kind,
+        boundary_index=at.boundary_index,
+        issued_at=at.at,
+        closed=at.closed.interval if at.closed is not None else None,
+        ahead=at.ahead.interval if at.ahead is not None else None,
+        lines=tuple(lines),
+        total=_sum(lines),
+        unpriced=charges.unpriced if charges is not None else (),
+        purchase_order=contract.purchase_order,
+    )
+
+
+def _earlier(at: Cover, usage: UsageByPeriod) -> list[int]:
+    earlier = sorted(index for index in usage if index < at.boundary_index - 1)
+    if any(index >= at.boundary_index for index in usage):
+        raise InvalidInputError(
+            f"usage of period {max(usage)} does not belong on the invoice at border {at.boundary_index}",
+            field="usage",
+        )
+    return earlier
+
+
+def _adjustments(terms: Terms, index: int, usage: PeriodUsage, billed: Sequence[Line]) -> Iterator[Line]:
+    period = contract_period(terms.contract, index)
+    if period is None:
+        return
+    yield from unbilled(period_charges(terms, period, usage).lines, _of_period(billed, index), closing=False)
+
+
+def _adjusted(lines: Sequence[Line], before: Sequence[Line], difference: Decimal) -> Line:
+    """One line for how a charge changed since it was billed."""
+    line = (lines or before)[0]
+    now, already = _sum(lines), _sum(before)
+    steps = [step for each in lines for step in each.steps]
+    text = f"{plain(now)} for everything known now − {plain(already)} already billed"
+    quantity = None if line.quantity is None else _quantity(lines) - _quantity(before)
+    plain_name = line.description.removesuffix(_ADJUSTED)
+    return replace(
+        line,
+        timing="adjustment",
+        description=plain_name + _ADJUSTED,
+        quantity=quantity,
+        exact_amount=difference,
+        amount=difference,
+        steps=(*steps, Step("already billed", text, difference)),
+        pipeline=(*line.pipeline, "already billed")
+        if "already billed" not in line.pipeline
+        else line.pipeline,
+    )
+
+
+_ADJUSTED = " (adjustment)"
+
+
+def _by_charge(lines: Iterable[Line]) -> dict[str, list[Line]]:
+    grouped: defaultdict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        grouped[line.charge].append(line)
+    return grouped
+
+
+def _of_period(lines: Iterable[Line], index: int) -> list[Line]:
+    return [line for line in lines if line.period_index == index]
+
+
+def _sum(lines: Iterable[Line]) -> Decimal:
+    return sum((line.amount for line in lines), ZERO)
+
+
+def _quantity(lines: Iterable[Line]) -> Decimal:
+    return sum((line.quantity for line in lines if line.quantity is not None), ZERO)

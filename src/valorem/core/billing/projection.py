@@ -1,0 +1,176 @@
+"""A live look at the next invoice: what it comes to so far, and what it will come to if use goes on as it does.
+
+The projection scales usage, never amounts: quantities of the elapsed part of the period (counted in quarter hours) are
+carried on at the same rate through every later stretch of the period, and then priced by the same functions as the
+invoice, so tiers, included quantities, dated prices and minimums are right. A value whose parts do not add up (a maximum,
+a number of distinct users, an average) is held as it stands. Fixed fees are not scaled.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import chain, cycle, islice
+
+from valorem.core.billing.draft import UsageByPeriod, draft_invoice
+from valorem.core.billing.invoice import Invoice, Line
+from valorem.core.billing.needs import PeriodUsage, UsageNeed, adds_up, recent_needs, usage_needs
+from valorem.core.billing.schedule import contract_period, period_index_at
+from valorem.core.billing.terms import Terms
+from valorem.core.errors import InvalidInputError
+from valorem.core.metering.measured import Measured
+from valorem.core.numbers import MAX_FRACTION_DIGITS, ONE, ZERO, exact
+from valorem.core.periods import Interval
+from valorem.core.time import QUARTER_HOUR_S
+
+_QUARTER_HOUR = timedelta(seconds=QUARTER_HOUR_S)
+_QUANTUM = ONE.scaleb(-MAX_FRACTION_DIGITS)
+_Values = tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The next invoice of a contract, seen before its time.
+
+    Attributes:
+        at: The instant looked at.
+        period: The running period.
+        so_far: The invoice if nothing more were used; dated fees and seats that are already agreed are in it.
+        projected: The invoice if use goes on at the rate of the period so far.
+        low: The lower of the projected totals at the period's rate and at that of the last days; ``None`` where the last
+            days were not given.
+        high: The higher of the two.
+        elapsed_quarter_hours: How much of the period the rate was taken from.
+        total_quarter_hours: The whole period.
+    """
+
+    at: datetime
+    period: Interval
+    so_far: Invoice
+    projected: Invoice
+    low: Decimal | None
+    high: Decimal | None
+    elapsed_quarter_hours: int
+    total_quarter_hours: int
+
+
+@exact
+def preview(
+    terms: Terms,
+    now: datetime,
+    usage: UsageByPeriod,
+    billed: Sequence[Line] = (),
+    recent: PeriodUsage | None = None,
+) -> Preview:
+    """The running period's invoice, so far and projected to the period's end.
+
+    Args:
+        terms: The contract's terms.
+        now: The instant looked at.
+        usage: As for the draft, but the running period's is the answer to ``usage_needs(terms, period, until=now)``.
+        billed: As for the draft.
+        recent: The answer to ``recent_needs(terms, now)``, for the range.
+
+    Raises:
+        InvalidInputError: Where the contract does not run at that instant, or usage that is needed is missing.
+    """
+    period = contract_period(terms.contract, period_index_at(terms.contract, now))
+    assert period is not None  # it holds an instant, so it is not empty
+    total = _quarters(period.interval.start, period.interval.end)
+    elapsed = min(_quarters(period.interval.start, now), total)
+    running = usage.get(period.index, {})
+    if now > period.interval.start and (
+        missing := [each.key for each in terms.priced if each.key not in running]
+    ):
+        raise InvalidInputError(f"usage of {', '.join(missing)} is missing", field="usage")
+    needs = usage_needs(terms, period)
+    known_until = period.interval.start + elapsed * _QUARTER_HOUR
+
+    def drafted(pace: Mapping[str, _Pace | None]) -> Invoice:
+        answers = {
+            need.key: _carried_on(need, running.get(need.key, ()), pace.get(need.key), known_until)
+            for need in needs
+        }
+        invoice = draft_invoice(terms, period.index + 1, {**usage, period.index: answers}, billed)
+        return replace(invoice, kind="preview")
+
+    projected = drafted({need.key: _pace(need, running.get(need.key, ()), elapsed) for need in needs})
+    totals: list[Decimal] = []
+    if recent is not None:
+        window = {
+            need.key: _pace(need, recent[need.key], _quarters(need.intervals[0].start, now))
+            for need in recent_needs(terms, now)
+        }
+        totals = sorted((projected.total, drafted(window).total))
+    return Preview(
+        at=now,
+        period=period.interval,
+        so_far=drafted({}),
+        projected=projected,
+        low=totals[0] if totals else None,
+        high=totals[1] if totals else None,
+        elapsed_quarter_hours=elapsed,
+        total_quarter_hours=total,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """What was used in so many quarter hours, by dimension values."""
+
+    used: Mapping[_Values, Measured]
+    quarter_hours: int
+
+
+def _pace(need: UsageNeed, answers: Sequence[Sequence[Measured]], quarter_hours: int) -> _Pace | None:
+    if not adds_up(need.meter) or not quarter_hours:
+        return None
+    used: dict[_Values, Measured] = {}
+    for measured in chain.from_iterable(answers):
+        values = tuple(measured.dimensions.get(name) for name in need.dimensions)
+        used[values] = _plus(used.get(values), measured)
+    return _Pace(used, quarter_hours)
+
+
+def _carried_on(
+    need: UsageNeed, answers: Sequence[Sequence[Measured]], pace: _Pace | None, known_until: datetime
+) -> list[list[Measured]]:
+    """Answers for the whole period: what is known, and for the rest of each segment what the pace gives."""
+    carried = [list(answer) for answer in answers]
+    # A later segment adds nothing to what is known; of a value since the period's start that is the last one again.
+    later: list[Measured] = [] if adds_up(need.meter) or not carried else carried[-1]
+    carried.extend(list(later) for _ in need.segments[len(carried) :])
+    if pace is None:
+        return carried
+    for segment, known in zip(need.segments, carried, strict=True):
+        remaining = _quarters(max(segment.start, known_until), segment.end)
+        if remaining <= 0:
+            continue
+        sums = {tuple(each.dimensions.get(name) for name in need.dimensions): each for each in known}
+        for values, used in pace.used.items():
+            sums[values] = _plus(sums.get(values), _scaled(used, remaining, pace.quarter_hours))
+        known[:] = sums.values()
+    return carried
+
+
+def _scaled(used: Measured, quarter_hours: int, of: int) -> Measured:
+    """What the same pace gives in so many quarter hours; single events are repeated in their order."""
+    if used.values:
+        count = len(used.values) * quarter_hours // of
+        values = tuple(islice(cycle(used.values), count))
+        return Measured(used.dimensions, sum(values, ZERO), count, values)
+    quantity = (used.quantity * quarter_hours / of).quantize(_QUANTUM)
+    return Measured(used.dimensions, quantity, used.events * quarter_hours // of)
+
+
+def _plus(one: Measured | None, other: Measured) -> Measured:
+    if one is None:
+        return other
+    return Measured(
+        one.dimensions, one.quantity + other.quantity, one.events + other.events, one.values + other.values
+    )
+
+
+def _quarters(start: datetime, end: datetime) -> int:
+    """How many quarter hours have begun between two instants; none where the end is not after the start."""
+    return max(0, -((start - end) // _QUARTER_HOUR))
