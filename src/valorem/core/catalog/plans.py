@@ -89,7 +89,9 @@ class Plan(Entry):
     name: str
     description: str | None = None
     currency: Currency
-    every: Annotated[Span, AfterValidator(_billable)] = (1, "month")
+    every: Annotated[Span, AfterValidator(_billable)] = Field(
+        (1, "month"), json_schema_extra={"default": "month"}
+    )
     fees: Mapping[Key, Fee] = Field(default_factory=dict)
     prices: Mapping[Key, PlanPrice] = Field(default_factory=dict)
     features: Mapping[Key, FeatureValue] = Field(default_factory=dict)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from valorem.core.catalog.descriptions import described_fields
 from valorem.core.catalog.entry import KEY_PATTERN
 from valorem.core.catalog.problems import Problem, suggestion
 from valorem.core.catalog.source import Path, Source
@@ -62,7 +63,8 @@ def read_entry(source: Source, model: type[E]) -> tuple[E | None, tuple[Problem,
 
 @cache
 def _schema_of(model: type[BaseModel]) -> Schema:
-    return model.model_json_schema(by_alias=True)
+    schema: Schema = described_fields(model.model_json_schema(by_alias=True))
+    return schema
 
 
 def _dotted(value: Any, field: str | None) -> Path:

@@ -6,8 +6,9 @@ from functools import cached_property
 from typing import Annotated, Any
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from valorem.core.catalog.entry import Entry, Key
 from valorem.core.errors import InvalidInputError
 from valorem.core.ids import identity
 from valorem.core.metering.aggregation import AGGREGATIONS, Aggregation, AggregationName
@@ -18,7 +19,6 @@ from valorem.core.metering.filters import Filter, canonical_filter, parse_filter
 from valorem.core.numbers import plain
 from valorem.core.units import Share
 
-KEY = r"^[a-z][a-z0-9_]{0,62}$"
 #: Changes whenever the same definition would count differently than before.
 REVISION = 1
 
@@ -41,11 +41,14 @@ def _as_expression(source: object) -> object:
     return source
 
 
-ExpressionText = Annotated[str, BeforeValidator(_as_expression)]
-Key = Annotated[str, Field(pattern=KEY)]
+ExpressionText = Annotated[
+    str,
+    BeforeValidator(_as_expression, json_schema_input_type=str | int),
+    Field(description="a path such as data.tokens, or arithmetic such as data.input + 2 * data.output"),
+]
 
 
-class Meter(BaseModel):
+class Meter(Entry):
     """What to count: which events, which of them, which value, and along which dimensions.
 
     Attributes:
@@ -63,12 +66,14 @@ class Meter(BaseModel):
         convert: Applied to the aggregated quantity.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     meter: Key
     name: str | None = Field(default=None, max_length=200)
     description: str | None = Field(default=None, max_length=2000)
-    event: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=100)]
+    event: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_as_tuple, json_schema_input_type=str | list[str]),
+        Field(min_length=1, max_length=100),
+    ]
     aggregate: AggregationName
     value: ExpressionText | None = None
     percentile: Share | None = None
