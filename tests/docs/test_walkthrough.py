@@ -1,11 +1,12 @@
 """The harness itself: it reads pages as meant, and it can fail."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
-from tests.docs.walkthrough import Run, WriteFile, first_missing, run, steps_of
+from tests.docs.walkthrough import Reader, Run, WriteFile, first_missing, steps_of
 
 PAGE = """
 # A page
@@ -42,13 +43,29 @@ def test_a_page_is_files_and_commands_in_order() -> None:
     ]
 
 
-def test_what_a_command_prints_is_compared(tmp_path: Path) -> None:
-    environment = {"PATH": os.defpath}
-    assert run(Run("echo total 12.50 USD", ("total … USD",)), tmp_path, environment) == "total 12.50 USD\n"
+@pytest.fixture
+def reader(tmp_path: Path) -> Reader:
+    return Reader(tmp_path, {"PATH": os.defpath})
+
+
+def test_what_a_command_prints_is_compared(reader: Reader) -> None:
+    assert reader.follow(Run("echo total 12.50 USD", ("total … USD",))) == "total 12.50 USD\n"
     with pytest.raises(AssertionError, match="did not print"):
-        run(Run("echo total 12.50 USD", ("total … EUR",)), tmp_path, environment)
+        reader.follow(Run("echo total 12.50 USD", ("total … EUR",)))
     with pytest.raises(AssertionError, match="ended with 3"):
-        run(Run("exit 3", ()), tmp_path, environment)
+        reader.follow(Run("exit 3", ()))
+
+
+def test_files_are_written_and_exports_stay(reader: Reader) -> None:
+    reader.follow(WriteFile("a/b.yaml", "key: 1\n"))
+    reader.follow(Run("export NAME=$(cat a/b.yaml)", ()))
+    assert reader.follow(Run('echo "$NAME"', ("key: 1",))) == "key: 1\n"
+
+
+def test_a_program_keeps_running_until_the_reader_leaves(reader: Reader) -> None:
+    reader.follow(Run("sleep 60", (), keeps_running=True))
+    assert reader.programs[0].poll() is None
+    assert reader.leave() == [-signal.SIGINT]
 
 
 def test_lines_must_come_in_the_order_of_the_page() -> None:

@@ -6,8 +6,9 @@ titled ``in a terminal of its own`` starts a program that keeps running.
 """
 
 import re
+import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,27 +61,79 @@ def _commands(text: str, *, keeps_running: bool) -> list[Run]:
     ]
 
 
-def run(step: Run, folder: Path, environment: Mapping[str, str]) -> str:
-    """Run one command in bash and compare what it printed.
+class Reader:
+    """Somebody who follows a page in a folder: writes its files, runs its commands; what is exported stays exported."""
 
-    Raises:
-        AssertionError: It failed, or printed something else than the page says.
-    """
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", step.command],
-        check=False,
-        cwd=folder,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=COMMAND_TIMEOUT_S,
-    )
-    assert done.returncode == 0, f"$ {step.command}\nended with {done.returncode}:\n{done.stdout}"
-    missing = first_missing(step.expected, done.stdout)
-    assert missing is None, f"$ {step.command}\ndid not print\n{missing}\nbut\n{done.stdout}"
-    return done.stdout
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.environment = dict(environment)
+        self.programs: list[subprocess.Popen[str]] = []
+
+    def follow(self, step: WriteFile | Run, until: Callable[[], None] = lambda: None) -> str:
+        """Do one step.
+
+        Args:
+            step: What the page says next.
+            until: Waits for a program that keeps running.
+
+        Returns:
+            What a command printed.
+
+        Raises:
+            AssertionError: It failed, or printed something else than the page says.
+        """
+        if isinstance(step, WriteFile):
+            path = self.folder / step.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(step.text)
+            return ""
+        if step.keeps_running:
+            self.programs.append(self._program(step.command))
+            until()
+            return ""
+        return self._run(step)
+
+    def leave(self) -> list[int]:
+        """Stop the programs that keep running, the way Ctrl-C does; their exit codes."""
+        for program in self.programs:
+            program.send_signal(signal.SIGINT)
+        try:
+            return [program.wait(30) for program in self.programs]
+        finally:
+            for program in self.programs:
+                program.kill()
+
+    def _program(self, command: str) -> subprocess.Popen[str]:
+        with (self.folder / "programs.log").open("a") as output:
+            return subprocess.Popen(
+                ["bash", "-c", f"exec {command}"],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                text=True,
+            )
+
+    def _run(self, step: Run) -> str:
+        left = self.folder / ".environment"
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", f"{step.command}\nenv -0 > {left}"],
+            check=False,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+        )
+        assert done.returncode == 0, f"$ {step.command}\nended with {done.returncode}:\n{done.stdout}"
+        missing = first_missing(step.expected, done.stdout)
+        assert missing is None, f"$ {step.command}\ndid not print\n{missing}\nbut\n{done.stdout}"
+        variables = (entry.partition("=") for entry in left.read_text().split("\0") if entry)
+        self.environment = {name: value for name, _, value in variables}
+        return done.stdout
 
 
 def first_missing(expected: tuple[str, ...], printed: str) -> str | None:
