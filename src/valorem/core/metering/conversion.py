@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from valorem.core.catalog.entry import Entry
 from valorem.core.numbers import EXACT, ONE, exact
 from valorem.core.units import Amount
 
@@ -26,14 +27,12 @@ class Converted:
     invoiced: Decimal
 
 
-class Conversion(BaseModel):
+class Conversion(Entry):
     """Multiplies or divides an aggregated quantity, then rounds it.
 
     ``up`` (also ``ceiling``) rounds towards plus infinity, ``down`` (``floor``) towards minus infinity, ``half_up`` half
     away from zero. A negative precision rounds before the point: -2 to whole hundreds. With neither factor it only rounds.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     multiply: Amount | None = None
     divide: Amount | None = None

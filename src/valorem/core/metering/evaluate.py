@@ -12,7 +12,7 @@ from valorem.core.errors import InvalidInputError
 from valorem.core.metering.event import Event
 from valorem.core.metering.expression import Constant, Expression, Operation, write_expression
 from valorem.core.metering.paths import Getter, Path, compile_path
-from valorem.core.metering.values import number_of, text_of
+from valorem.core.metering.values import MOST, number_of, text_of
 from valorem.core.numbers import EXACT, ONE, parse_decimal
 
 Number = Callable[[Event], Decimal]
@@ -33,7 +33,7 @@ def compile_expression(expression: Expression) -> Getter:
     if isinstance(expression, Path):
         return compile_path(expression)
     name, operands = expression.name, expression.operands
-    if name in _ARITHMETIC or name in ("neg", "abs", "min", "max", *_ROUNDINGS):
+    if name in _NUMERIC:
         return _compile_number(expression)
     if name in _ORDER or name in ("=", "!="):
         return _compile_comparison(name, *operands)
@@ -50,22 +50,27 @@ def compile_expression(expression: Expression) -> Getter:
 
 def compile_number(expression: Expression) -> Number:
     """Compile an expression whose value must be a number; fails on the event where it is not."""
-    if isinstance(expression, Operation) and expression.name in (
-        *_ARITHMETIC,
-        "neg",
-        "abs",
-        "min",
-        "max",
-        *_ROUNDINGS,
-    ):
+    if isinstance(expression, Operation) and expression.name in _NUMERIC:
         return _compile_number(expression)
-    value, field = compile_expression(expression), write_expression(expression)
-    return lambda event: number_of(value(event), field)
+    if isinstance(expression, Constant) and isinstance(expression.value, Decimal):
+        number = expression.value
+        return lambda _: number
+    get, field = compile_expression(expression), write_expression(expression)
+
+    def read(event: Event) -> Decimal:
+        value = get(event)
+        if type(value) is int and -MOST < value < MOST:
+            return Decimal(value)
+        return number_of(value, field)
+
+    return read
 
 
 def compile_condition(expression: Expression) -> Callable[[Event], bool]:
     """Compile an expression whose value must be true or false; fails on the event where it is not."""
     value, field = compile_expression(expression), write_expression(expression)
+    if isinstance(expression, Operation) and expression.name in _TRUTHS:
+        return value
 
     def holds(event: Event) -> bool:
         truth = value(event)
@@ -88,6 +93,9 @@ _ARITHMETIC: dict[str, Callable[[Decimal, Decimal], Decimal]] = {
     "*": EXACT.multiply,
     "/": _divide,
 }
+
+_NUMERIC = frozenset({*_ARITHMETIC, *_ROUNDINGS, "neg", "abs", "min", "max"})
+_TRUTHS = frozenset({"<", "<=", ">", ">=", "=", "!=", "and", "or", "not"})
 
 
 def _compile_number(expression: Operation) -> Number:

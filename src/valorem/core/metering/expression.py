@@ -105,7 +105,7 @@ class _Parser:
         self.at = 0  # where the current token begins
         self.depth = 0
         self.operations = 0
-        self.kind = self.token = ""
+        self.kind = self.word = ""
         self.end = 0
         self.advance()
 
@@ -115,15 +115,15 @@ class _Parser:
             self.at = len(self.text) - len(self.text[self.end :].lstrip())
             if self.at < len(self.text):
                 raise self.expected("a number, path, text or operator")
-            self.kind, self.token, self.end = "end", "", self.at
+            self.kind, self.word, self.end = "end", "", self.at
             return
         self.kind = str(match.lastgroup)
-        self.token = match[self.kind]
+        self.word = match[self.kind]
         self.at, self.end = match.start(self.kind), match.end()
-        if self.kind == "name" and self.token in _KEYWORDS:
+        if self.kind == "name" and self.word in _KEYWORDS:
             self.kind = "keyword"
-        if self.token == "==":
-            self.token = "="
+        if self.word == "==":
+            self.word = "="
 
     def expected(self, what: str) -> InvalidInputError:
         found = repr(self.text[self.at : self.at + 12]) if self.at < len(self.text) else "the end"
@@ -140,55 +140,55 @@ class _Parser:
         if self.depth > MAX_DEPTH:
             raise self.expected(f"at most {MAX_DEPTH} levels of nesting")
         left = self.unary()
-        while self.kind in ("sign", "keyword") and (power := _PRECEDENCE.get(self.token, 0)) > least:
-            operator = self.token
+        while self.kind in ("sign", "keyword") and (power := _PRECEDENCE.get(self.word, 0)) > least:
+            operator = self.word
             self.operations += 1
             if self.operations > MAX_OPERATIONS:
                 raise self.expected(f"at most {MAX_OPERATIONS} operators")
             self.advance()
             left = Operation(operator, (left, self.binary(power)))
-            if power == _COMPARISON and _PRECEDENCE.get(self.token) == _COMPARISON:
+            if power == _COMPARISON and _PRECEDENCE.get(self.word) == _COMPARISON:
                 raise self.expected("and, or or the end, since comparisons do not chain")
         self.depth -= 1
         return left
 
     def unary(self) -> Expression:
-        token = self.token
-        if self.kind == "sign" and token in ("-", "+"):
+        word = self.word
+        if self.kind == "sign" and word in ("-", "+"):
             self.advance()
             operand = self.binary(_UNARY)
-            return operand if token == "+" else Operation("neg", (operand,))
-        if self.kind == "keyword" and token == "not":
+            return operand if word == "+" else Operation("neg", (operand,))
+        if self.kind == "keyword" and word == "not":
             self.advance()
             return Operation("not", (self.binary(_NOT),))
         return self.primary()
 
     def primary(self) -> Expression:
-        kind, token = self.kind, self.token
+        kind, word = self.kind, self.word
         if kind == "number":
             try:
-                value = parse_decimal(token)
+                value = parse_decimal(word)
             except InvalidInputError:
                 raise self.expected("a number of at most 18 digits before and 12 after the point") from None
             self.advance()
             return Constant(value)
         if kind == "text":
             self.advance()
-            return Constant(re.sub(r"\\(.)", r"\1", token[1:-1]))
-        if kind == "keyword" and token in ("true", "false", "null"):
+            return Constant(re.sub(r"\\(.)", r"\1", word[1:-1]))
+        if kind == "keyword" and word in ("true", "false", "null"):
             self.advance()
-            return Constant({"true": True, "false": False, "null": None}[token])
-        if kind == "sign" and token == "(":
+            return Constant({"true": True, "false": False, "null": None}[word])
+        if kind == "sign" and word == "(":
             self.advance()
             inner = self.binary(0)
             self.take(")")
             return inner
         if kind == "name":
-            return self.call() if token in FUNCTIONS else self.path()
+            return self.call() if word in FUNCTIONS else self.path()
         raise self.expected("a number, path, text, function or (")
 
     def path(self) -> Path:
-        if self.token not in (*ATTRIBUTES, "data"):
+        if self.word not in (*ATTRIBUTES, "data"):
             raise self.expected(f"a path (data.…, {', '.join(ATTRIBUTES)}) or one of {', '.join(FUNCTIONS)}")
         try:
             path, self.end = scan_path(self.text, self.at)
@@ -198,11 +198,11 @@ class _Parser:
         return path
 
     def call(self) -> Operation:
-        name, at = self.token, self.at
+        name, at = self.word, self.at
         self.advance()
         self.take("(")
         operands = [self.binary(0)]
-        while self.token == "," and self.kind == "sign":
+        while self.word == "," and self.kind == "sign":
             self.advance()
             operands.append(self.binary(0))
         self.take(")")
@@ -214,6 +214,6 @@ class _Parser:
         return Operation(name, tuple(operands))
 
     def take(self, sign: str) -> None:
-        if self.kind != "sign" or self.token != sign:
+        if self.kind != "sign" or self.word != sign:
             raise self.expected(repr(sign))
         self.advance()

@@ -21,8 +21,8 @@ def fingerprint(event: Event) -> int:
     Independent of member order, white space, and of how a number is written (1, 1.0 and 1.00 are one value; the text
     ``"1"`` is another). Take it of the event as sent: a time filled in by the receiver differs from retry to retry.
     """
-    data = event.data
-    if not _CANONICAL.issuperset(map(type, data.values())):
+    data: object = event.data
+    if not _CANONICAL.issuperset(map(type, event.data.values())):
         data = _by_value(data)
     payload = _encode((event.type, event.subject, event.time, data))
     return int.from_bytes(blake2b(payload, digest_size=8).digest(), "big", signed=True)

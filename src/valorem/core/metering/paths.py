@@ -80,7 +80,7 @@ def compile_path(path: Path) -> Getter:
     """Turn a path into a function that reads it from an event."""
     if path.root != "data":
         return attrgetter(path.root)
-    if len(path.steps) == 1:
+    if len(path.steps) == 1 and isinstance(path.steps[0], str):
         return _member(path.steps[0])
     steps = path.steps
 
@@ -88,7 +88,7 @@ def compile_path(path: Path) -> Getter:
         value: Any = event.data
         for step in steps:
             if isinstance(value, Mapping):
-                value = value.get(step)  # type: ignore[call-overload]
+                value = value.get(step)
             elif isinstance(value, list) and isinstance(step, int) and step < len(value):
                 value = value[step]
             else:
@@ -98,8 +98,8 @@ def compile_path(path: Path) -> Getter:
     return read
 
 
-def _member(step: str | int) -> Getter:
+def _member(step: str) -> Getter:
     def read(event: Event) -> Any:
-        return event.data.get(step)  # type: ignore[call-overload]
+        return event.data.get(step)
 
     return read

@@ -12,11 +12,10 @@ from valorem.core.metering.expression import parse_expression
 from valorem.core.metering.filters import compile_filter
 from valorem.core.metering.meter import CompiledMeter, Meter, Reading
 from valorem.core.metering.paths import Getter, Path, compile_path
-from valorem.core.metering.values import number_of, text_of
+from valorem.core.metering.values import MOST, number_of, text_of
 from valorem.core.numbers import EXACT, MAX_FRACTION_DIGITS, ONE
 
 _QUANTUM = ONE.scaleb(-MAX_FRACTION_DIGITS)
-_MOST = 10**18
 
 Dimensions = Callable[[Event], tuple[str | None, ...]]
 
@@ -103,7 +102,7 @@ def _compile_value(source: str) -> Callable[[Event], Decimal]:
 
 def _number_taker(field: str) -> Callable[[Any], Decimal]:
     def take(value: Any) -> Decimal:
-        if type(value) is int and -_MOST < value < _MOST:
+        if type(value) is int and -MOST < value < MOST:
             return Decimal(value)
         return number_of(value, field)
 
@@ -116,7 +115,7 @@ def _settled(field: str) -> Callable[[Any], Decimal]:
     def take(value: Any) -> Decimal:
         if type(value) is not Decimal:
             value = number_of(value, field)
-        if not -_MOST < value < _MOST:
+        if not -MOST < value < MOST:
             raise InvalidInputError("the value has more than 18 digits before the point", field=field)
         rounded: Decimal = value.quantize(_QUANTUM, ROUND_HALF_UP, EXACT)
         return value if rounded == value else rounded

@@ -87,10 +87,10 @@ def check_content_type(content_type: object) -> None:
 
 
 def check_document(raw: bytes, envelope: dict[str, Any], limits: Limits) -> None:
-    """Check size, depth and NUL of an event whose bytes looked large, deep or escaped.
+    """Check every member of an event: size, depth, numbers, NUL, and that no name is written twice.
 
     Raises:
-        InvalidInputError: Naming the member that is too large, too deep or holds a NUL.
+        InvalidInputError: Naming the member that is wrong.
     """
     if len(raw) > limits.event_bytes:
         raise InvalidInputError(f"an event is at most {limits.event_bytes} bytes, this one has {len(raw)}")
@@ -100,10 +100,15 @@ def check_document(raw: bytes, envelope: dict[str, Any], limits: Limits) -> None
             raise InvalidInputError(
                 f"data is {size} bytes, at most {limits.data_bytes} are kept", field="data"
             )
+    keys = len(envelope)
     for key, value in envelope.items():
-        count_keys(value, (key,), limits)
+        keys += count_keys(value, (key,), limits)
+        check_key(key, (), limits)
         _check_text(key, ())
         _check_text(value, (key,))
+    # Every member name ends in a quote and a colon, so more of them than members means a name that is written twice.
+    if raw.translate(None, b" \t\r\n").count(b'":') != keys:
+        _check_duplicates(raw)
 
 
 def _check_text(value: object, path: tuple[str | int, ...]) -> None:
@@ -121,12 +126,8 @@ def _check_text(value: object, path: tuple[str | int, ...]) -> None:
             _check_text(member, (*path, i))
 
 
-def check_duplicates(raw: bytes) -> None:
-    """Refuse a repeated member name: readers differ on which of the two counts.
-
-    Raises:
-        InvalidInputError: Naming the repeated member.
-    """
+def _check_duplicates(raw: bytes) -> None:
+    """Refuse a repeated member name: readers differ on which of the two counts."""
     path = _find(json.loads(raw, object_pairs_hook=_unique_object, parse_int=str, parse_float=str), ())
     if path is not None:
         raise InvalidInputError(

@@ -7,7 +7,8 @@ from valorem.core.errors import InvalidInputError
 from valorem.core.numbers import ZERO, parse_decimal, plain
 from valorem.core.time import write_instant
 
-_MOST = 10**18
+#: Integers below this magnitude have at most 18 digits.
+MOST = 10**18
 
 
 def number_of(value: object, field: str) -> Decimal:
@@ -16,7 +17,7 @@ def number_of(value: object, field: str) -> Decimal:
     Raises:
         InvalidInputError: For anything else, also for true, false and null, naming the field.
     """
-    if type(value) is int and -_MOST < value < _MOST:
+    if type(value) is int and -MOST < value < MOST:
         return Decimal(value)
     if type(value) is Decimal and not value:
         return ZERO
