@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from valorem.core.numbers import ONE
+from valorem.core.numbers import ONE, ZERO, plain
 from valorem.core.pricing.base import PriceBase
-from valorem.core.pricing.parts import Part, Usage, times
+from valorem.core.pricing.parts import Part, Usage
 from valorem.core.pricing.policies import PricePolicies
 from valorem.core.units import Amount
 
@@ -23,4 +23,11 @@ class EventAmount(PriceBase):
         """One part; none where the events carried nothing."""
         if not usage.quantity:
             return ()
-        return (times("carried", "amount carried by events", usage.quantity, self.multiplier),)
+        amount = usage.quantity * self.multiplier
+        text = f"{plain(usage.quantity)} carried × {plain(self.multiplier)}"
+        return (Part("carried", "amount carried by events", ONE, None, amount, text),)
+
+    def between(self, before: Usage | None, after: Usage, policies: PricePolicies) -> tuple[Part, ...]:
+        """What was carried in between."""
+        earlier = before if before is not None else Usage(ZERO)
+        return self.parts(Usage(after.quantity - earlier.quantity, after.events - earlier.events), policies)

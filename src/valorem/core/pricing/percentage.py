@@ -124,11 +124,12 @@ class Percentage(PriceBase):
         ]
         if not paying:
             return ()
-        amount = sum((self._event_amount(paid) for paid in paying), ZERO)
+        amount = sum((self.cost_of_event(paid) for paid in paying), ZERO)
         text = f"sum over {len(paying)} paid events of {self.derived_value('value')}"
         return (Part("events", "share of each paid event", Decimal(len(paying)), None, amount, text),)
 
-    def _event_amount(self, value: Decimal) -> Decimal:
+    def cost_of_event(self, value: Decimal) -> Decimal:
+        """What one paid event of this value costs; the same as :meth:`derived_value` says as an expression."""
         amount = value * self.rate + self.fixed
         if self.minimum_per_event is not None:
             amount = max(amount, self.minimum_per_event)

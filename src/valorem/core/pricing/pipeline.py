@@ -89,7 +89,7 @@ def rate(
     """
     _check_segments(price, segments, zone)
     name = name or price.name or meter
-    slices = list(_slices(price, segments, zone))
+    slices = list(_slices(price, segments, zone, policies))
     lines: list[RatedLine] = []
     unpriced = []
     for piece in _standing(slices):
@@ -123,7 +123,9 @@ def _check_segments(price: Price, segments: Sequence[Segment], zone: ZoneInfo | 
             )
 
 
-def _slices(price: Price, segments: Sequence[Segment], zone: ZoneInfo | None) -> Iterator[_Slice]:
+def _slices(
+    price: Price, segments: Sequence[Segment], zone: ZoneInfo | None, policies: PricePolicies
+) -> Iterator[_Slice]:
     """Convert and take off the included quantity, in order of time and of the price's rows."""
     period = _Period()
     for segment in segments:
@@ -132,7 +134,7 @@ def _slices(price: Price, segments: Sequence[Segment], zone: ZoneInfo | None) ->
             first = values not in period.counted
             counted = period.counted.setdefault(values, _Counted())
             before = None if first else counted.usage()
-            steps = _count(version, counted, measured, period)
+            steps = _count(version, counted, measured, period, policies)
             dimensions = dict(zip(price.dimensions, values, strict=True))
             yield _Slice(
                 segment, version, values, dimensions, before, counted.usage(), tuple(steps), measured
@@ -162,7 +164,9 @@ def _sortable(values: Values) -> tuple[tuple[bool, str], ...]:
     return tuple((value is not None, value or "") for value in values)
 
 
-def _count(version: PriceBase, counted: _Counted, measured: Measured, period: _Period) -> list[Step]:
+def _count(
+    version: PriceBase, counted: _Counted, measured: Measured, period: _Period, policies: PricePolicies
+) -> list[Step]:
     steps = [Step("measured", f"{measured.events} events", measured.quantity)]
     counted.measured += measured.quantity
     counted.events += measured.events
@@ -170,6 +174,8 @@ def _count(version: PriceBase, counted: _Counted, measured: Measured, period: _P
     converted = counted.measured
     if version.convert is not None:
         converted = version.convert.apply(counted.measured).invoiced
+        if policies.conversion == "each_slice":
+            converted = counted.converted + version.convert.apply(measured.quantity).invoiced
     quantity = converted - counted.converted
     if version.convert is not None:
         steps.append(Step("unit conversion", _conversion_text(version.convert, counted, quantity), quantity))

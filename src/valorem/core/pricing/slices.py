@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import reduce
 from typing import Literal
 
 from valorem.core.errors import InvalidInputError
@@ -17,6 +18,7 @@ from valorem.core.pricing.base import PriceBase
 from valorem.core.pricing.bounds import at_least, at_most
 from valorem.core.pricing.flat import Flat
 from valorem.core.pricing.lines import RatedLine, Selector, Step
+from valorem.core.pricing.parts import Usage
 from valorem.core.pricing.pipeline import line_of
 from valorem.core.pricing.policies import DEFAULT_POLICIES, PricePolicies
 
@@ -85,7 +87,7 @@ def rate_slice(
     opening, closing = position in ("first", "only"), position in ("last", "only")
     lines: list[RatedLine] = []
     if _billable(version, opening=opening, closing=closing):
-        earlier, later = (_billable_usage(version, each) for each in (before, before + quantity))
+        earlier, later = _billable_usage(version, before, quantity, policies)
         whole = version.bills_on == "last" or isinstance(version, Flat) or (opening and not earlier.quantity)
         parts = version.between(None if whole else earlier, later, policies)
         lines = [line_of(part, version, selector, currency, policies) for part in parts]
@@ -102,10 +104,19 @@ def _billable(version: PriceBase, *, opening: bool, closing: bool) -> bool:
     return closing if version.bills_on == "last" else True
 
 
-def _billable_usage(version: PriceBase, measured: Decimal) -> Usage:
-    """A cumulative quantity after conversion and the included quantity."""
-    quantity = version.convert.apply(measured).invoiced if version.convert is not None else measured
-    return Usage(usage_discount(quantity, version.included).quantity)
+def _billable_usage(
+    version: PriceBase, before: Decimal, quantity: Decimal, policies: PricePolicies
+) -> tuple[Usage, Usage]:
+    """The usage before a slice and with it, after conversion and the included quantity."""
+    earlier, later = before, before + quantity
+    if version.convert is not None:
+        earlier = version.convert.apply(before).invoiced
+        if policies.conversion == "each_slice":
+            later = earlier + version.convert.apply(quantity).invoiced
+        else:
+            later = version.convert.apply(later).invoiced
+    free = version.included
+    return Usage(usage_discount(earlier, free).quantity), Usage(usage_discount(later, free).quantity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,18 +197,17 @@ def rate_delta(lines: Sequence[RatedLine], booked: Sequence[Booked], prefix: str
         prefix: The new lines are called ``prefix-line-n``.
     """
     additions: list[tuple[RatedLine, str | None]] = []
-    standing = {_rate_of(line) for line in lines}
+    kept: set[str] = set()
     for line in lines:
-        for each in booked:
-            if _rate_of(each.line) == _rate_of(line):
-                line = _less(line, each.line)  # noqa: PLW2901 - one line, lessened step by step
-        if line.quantity or line.total:
-            additions.append((line, None))
-    closed = {each.corrects for each in booked}
+        same = [each for each in booked if _same_rate(each.line, line)]
+        kept.update(each.id for each in same)
+        left = reduce(_less, (each.line for each in same), line)
+        if left.quantity or left.total or not same:
+            additions.append((left, None))
+    closed = {each.corrects for each in booked if each.corrects is not None}
+    kept |= closed
     additions.extend(
-        (_reversed(each.line), each.id)
-        for each in booked
-        if _rate_of(each.line) not in standing and each.corrects is None and each.id not in closed
+        (_reversed(each.line), each.id) for each in booked if each.id not in kept and each.corrects is None
     )
     ordered = sorted(additions, key=lambda each: (each[0].key, each[1] or ""))
     return tuple(
@@ -206,8 +216,11 @@ def rate_delta(lines: Sequence[RatedLine], booked: Sequence[Booked], prefix: str
     )
 
 
-def _rate_of(line: RatedLine) -> tuple[str, Decimal | None]:
-    return line.key, line.unit_amount
+def _same_rate(booked: RatedLine, line: RatedLine) -> bool:
+    """Whether lines may be subtracted: the same part at the same rate, or an amount that did not change at all."""
+    if line.unit_amount is None:
+        return booked.key == line.key and (booked.amount, booked.discount) == (line.amount, line.discount)
+    return (booked.key, booked.unit_amount) == (line.key, line.unit_amount)
 
 
 def _less(line: RatedLine, booked: RatedLine) -> RatedLine:

@@ -1,9 +1,8 @@
 """Volume: all units cost what the tier of the whole quantity says."""
 
-from decimal import Decimal
 from typing import ClassVar, Literal
 
-from valorem.core.numbers import ONE
+from valorem.core.numbers import ONE, ZERO
 from valorem.core.pricing.base import PriceBase
 from valorem.core.pricing.parts import Part, Usage, times
 from valorem.core.pricing.policies import PricePolicies
@@ -28,17 +27,13 @@ class Volume(PriceBase):
         tier, number = self.tiers[index], index + 1
         parts = []
         if tier.flat is not None and (usage.picks or policies.flat_at_zero == "billed"):
-            parts.append(times(f"tier_{number}_flat", f"tier {number} flat fee", ONE, tier.flat))
+            parts.append(times("volume_flat", f"tier {number} flat fee", ONE, tier.flat))
         if tier.unit is not None and usage.quantity:
             label = f"all units at tier {number}"
-            parts.append(times(f"tier_{number}_usage", label, usage.quantity, tier.unit, tier.per))
-        amount = sum((part.amount for part in parts), Decimal(0))
+            parts.append(times("volume_usage", label, usage.quantity, tier.unit, tier.per))
+        amount = sum((part.amount for part in parts), ZERO)
         if parts and tier.minimum is not None and amount < tier.minimum:
-            parts.append(
-                times(f"tier_{number}_minimum", f"tier {number} minimum", ONE, tier.minimum - amount)
-            )
+            parts.append(times("volume_minimum", f"tier {number} minimum", ONE, tier.minimum - amount))
         if tier.maximum is not None and amount > tier.maximum:
-            parts.append(
-                times(f"tier_{number}_maximum", f"tier {number} maximum", ONE, tier.maximum - amount)
-            )
+            parts.append(times("volume_maximum", f"tier {number} maximum", ONE, tier.maximum - amount))
         return tuple(parts)
