@@ -1,6 +1,6 @@
 """Counters: the mergeable state of one meter revision for one subject, quarter hour and combination of dimensions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import LiteralString, NamedTuple
@@ -9,7 +9,7 @@ import msgspec
 
 from valorem.core.ids import part_of
 from valorem.core.metering.tally import EMPTY, Tally
-from valorem.core.numbers import ZERO
+from valorem.core.numbers import EXACT, ZERO
 from valorem.store.postgres import packed
 from valorem.store.postgres.database import Connection, Row
 
@@ -287,7 +287,22 @@ def _by_place(item: tuple[tuple[int, str], Tally]) -> tuple[int, str]:
     return item[0]
 
 
-def negative(tally: Tally) -> Tally:
-    """What takes a tally's readings out again, for sums and counts of values."""
-    values: Mapping[str, int] = {value: -count for value, count in tally.values.items()}
-    return Tally(-tally.n, -tally.total, -tally.moment, values=values)
+def difference(more: Tally, less: Tally) -> Tally:
+    """What to :func:`add` so that the readings of ``more`` come in and those of ``less`` go out.
+
+    A least, greatest or latest value cannot be taken out; such a counter is to be replaced by its recount.
+    """
+    values = dict(more.values)
+    for value, count in less.values.items():
+        values[value] = values.get(value, 0) - count
+    return Tally(
+        more.n - less.n,
+        EXACT.subtract(more.total, less.total),
+        EXACT.subtract(more.moment, less.moment),
+        more.low,
+        more.high,
+        more.last,
+        more.last_at,
+        more.last_key,
+        values,
+    )

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import LiteralString
 
 import psycopg
+from psycopg import IsolationLevel
 from psycopg.errors import NotNullViolation
 from psycopg.rows import dict_row
 
@@ -114,7 +115,7 @@ class Batch:
 
 
 def connect(url: str) -> Connection:
-    """Open a connection of a writer's own, prepared for packed arrays."""
+    """Open a connection of a writer's own; its few statements are prepared at once."""
     connection = psycopg.connect(
         url,
         row_factory=dict_row,
@@ -122,7 +123,7 @@ def connect(url: str) -> Connection:
         options="-c timezone=UTC -c jit=off",
         prepare_threshold=0,
     )
-    packed.register(connection)
+    connection.isolation_level = IsolationLevel.READ_COMMITTED  # corrections rely on seeing what they waited for
     return connection
 
 

@@ -6,9 +6,9 @@ A :class:`Packed` value is PostgreSQL's binary array format, ready to send; each
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from struct import Struct
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from psycopg import Connection
+import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
@@ -104,12 +104,6 @@ def literal(values: Iterable[object]) -> str:
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
-def register(connection: Connection[Any]) -> None:
-    """Teach a connection to send packed arrays as they are."""
-    for kind in (Uuids, Bigints, Integers, Texts, Instants, Byteas):
-        connection.adapters.register_dumper(kind, _dumper(kind))
-
-
 def _fixed(kind: type[Packed], size: int, elements: Sequence[bytes]) -> bytes:
     if not elements:
         return _HEADER(0, 0, kind.element_oid, 0, 1)[:12]
@@ -139,3 +133,7 @@ def _dumper(kind: type[Packed]) -> type[Dumper]:
             return obj
 
     return PackedDumper
+
+
+for _kind in (Uuids, Bigints, Integers, Texts, Instants, Byteas):
+    psycopg.adapters.register_dumper(_kind, _dumper(_kind))

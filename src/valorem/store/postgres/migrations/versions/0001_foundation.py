@@ -51,12 +51,13 @@ CREATE TABLE catalog_version (
 CREATE TABLE meter_revision (
     workspace   integer NOT NULL,
     id          integer NOT NULL,
-    meter       text NOT NULL,
-    fingerprint text NOT NULL,
-    definition  jsonb NOT NULL,
+    meter       text NOT NULL,      -- the key it was first defined under
+    fingerprint text NOT NULL,      -- meters that count the same share a revision
+    definition  text NOT NULL,      -- JSON, as compiled
+    current     boolean NOT NULL,   -- in the newest catalog: an event it cannot take is refused; an older one skips it
     created_at  timestamptz NOT NULL,
     PRIMARY KEY (workspace, id),
-    UNIQUE (workspace, meter, fingerprint)
+    UNIQUE (workspace, fingerprint)
 );
 
 -- How far a revision defined after the first events has been recounted from recorded events.
@@ -278,7 +279,7 @@ CREATE TABLE warehouse_cursor (
 #: Tables a workspace's own transactions see through row-level security, and what the app role may do there.
 SEALED = {
     "catalog_version": "SELECT, INSERT",
-    "meter_revision": "SELECT, INSERT",
+    "meter_revision": "SELECT, INSERT, UPDATE (current)",
     "meter_backfill": "SELECT, INSERT, UPDATE, DELETE",
     "ingest_cursor": "SELECT, INSERT, UPDATE",
     "event_key": "SELECT, INSERT, UPDATE, DELETE",
@@ -289,7 +290,7 @@ SEALED = {
     "customer": "SELECT, INSERT, UPDATE",
     "subject": "SELECT, INSERT, DELETE",
     "contract": "SELECT, INSERT, UPDATE",
-    "invoice": "SELECT, INSERT, UPDATE",
+    "invoice": "SELECT, INSERT, UPDATE, DELETE",
     "invoice_document": "SELECT, INSERT",
     "invoice_number": "SELECT, INSERT",
     "number_series": "SELECT, INSERT, UPDATE",

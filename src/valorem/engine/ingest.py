@@ -1,0 +1,301 @@
+"""Ingest with group commit: requests that come in while a transaction runs share the next one.
+
+There is no artificial wait: the running commit is the window in which the next batch gathers.
+"""
+
+import asyncio
+import secrets
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from time import monotonic
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg.errors import DeadlockDetected, SerializationFailure, UniqueViolation
+
+from valorem.core.errors import InvalidInputError, OverloadedError
+from valorem.engine.engine import Engine
+from valorem.engine.meters import Meters, load_meters
+from valorem.engine.recording import Candidate, ItemResult, RecordedBeforeError, prepare, record
+from valorem.store.postgres import ingest as store
+from valorem.store.postgres import meters as meter_store
+from valorem.store.postgres import workspaces
+from valorem.store.postgres.database import Connection
+from valorem.store.postgres.ingest import MetersChangedError
+
+Raws: TypeAlias = Sequence[bytes | InvalidInputError]
+#: How long a writer tries to reach a database that went away before it gives its requests back.
+_PATIENCE_S = 10.0
+_PAUSE_S = 0.05
+_AWAY = "the database is not available; send the same events again, none will count twice"
+
+
+class _Request:
+    """Events that wait for one answer."""
+
+    __slots__ = ("future", "loop", "raws", "workspace")
+
+    def __init__(self, workspace: int, raws: Raws) -> None:
+        self.workspace = workspace
+        self.raws = raws
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.future: asyncio.Future[list[ItemResult]] | Future[list[ItemResult]]
+
+
+_Answer: TypeAlias = "tuple[_Request, list[ItemResult] | BaseException]"
+
+
+class Ingestor:
+    """Takes events from any number of requests and commits them together, a workspace at a time.
+
+    Args:
+        engine: The database, clock and limits.
+        writers: Threads, each with a connection of its own.
+        queue_events: Most events that may wait; more are refused before they are looked at.
+        commit_events: Events after which a transaction is closed to further requests.
+    """
+
+    def __init__(
+        self, engine: Engine, *, writers: int = 2, queue_events: int = 50_000, commit_events: int = 2_000
+    ) -> None:
+        self._engine = engine
+        self._queue_events = queue_events
+        self._commit_events = commit_events
+        self._waiting: OrderedDict[int, deque[_Request]] = OrderedDict()
+        self._events = 0
+        self._closing = False
+        self._changed = threading.Condition()
+        self._writers = [
+            threading.Thread(target=self._run, name=f"ingest-{number}", daemon=True)
+            for number in range(writers)
+        ]
+        for writer in self._writers:
+            writer.start()
+
+    @property
+    def waiting_events(self) -> int:
+        """Events that wait for a transaction."""
+        return self._events
+
+    async def submit(self, workspace: int, raws: Raws) -> list[ItemResult]:
+        """Count events exactly once; returns when they are committed and visible everywhere.
+
+        Args:
+            workspace: The workspace's id.
+            raws: Each event as received, or the error of a place in the batch that holds none.
+
+        Returns:
+            A result for each event, in order. One bad event never spoils the others.
+
+        Raises:
+            OverloadedError: When too much waits already, the engine is shutting down or the database is away. Sending the
+                same events again is always safe.
+            NotFoundError: If there is no such workspace.
+        """
+        request = _Request(workspace, raws)
+        request.loop = asyncio.get_running_loop()
+        future = request.future = request.loop.create_future()
+        self._enqueue(request)
+        return await future
+
+    def ingest(self, workspace: int, raws: Raws) -> list[ItemResult]:
+        """The same as :meth:`submit` for a thread that may block."""
+        request = _Request(workspace, raws)
+        future = request.future = Future()
+        self._enqueue(request)
+        return future.result()
+
+    def drain(self, timeout_s: float = 10.0) -> None:
+        """Refuse what comes from now on, commit what waits, and stop; what is left after the timeout is refused."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        deadline = monotonic() + timeout_s
+        for writer in self._writers:
+            writer.join(max(0.0, deadline - monotonic()))
+        with self._changed:
+            left = [request for requests in self._waiting.values() for request in requests]
+            self._waiting.clear()
+            self._events = 0
+        _answer([(request, OverloadedError("the engine is shutting down")) for request in left])
+
+    def _enqueue(self, request: _Request) -> None:
+        with self._changed:
+            if self._closing:
+                raise OverloadedError("the engine is shutting down")
+            if self._events and self._events + len(request.raws) > self._queue_events:
+                raise OverloadedError(f"{self._events} events are waiting to be written")
+            self._events += len(request.raws)
+            self._waiting.setdefault(request.workspace, deque()).append(request)
+            self._changed.notify()
+
+    def _take(self) -> list[_Request]:
+        """The next requests to share a transaction, all of one workspace; none when it is time to stop."""
+        with self._changed:
+            while not self._waiting:
+                if self._closing:
+                    return []
+                self._changed.wait()
+            workspace, requests = self._waiting.popitem(last=False)
+            taken = [requests.popleft()]
+            events = len(taken[0].raws)
+            while requests and events + len(requests[0].raws) <= self._commit_events:
+                taken.append(requests.popleft())
+                events += len(taken[-1].raws)
+            if requests:
+                self._waiting[workspace] = requests  # to the end: every workspace gets its turn
+            self._events -= events
+            return taken
+
+    def _run(self) -> None:
+        writer = _Writer(self._engine)
+        try:
+            while requests := self._take():
+                _answer(self._commit(writer, requests))
+        finally:
+            writer.close()
+
+    def _commit(self, writer: "_Writer", requests: list[_Request]) -> list[_Answer]:
+        """Commit requests together; if something unforeseen breaks that, each by itself."""
+        try:
+            results = writer.write(
+                requests[0].workspace, [raw for request in requests for raw in request.raws]
+            )
+        except OverloadedError as error:
+            return [(request, error) for request in requests]
+        except Exception as error:  # noqa: BLE001 - it is handed to the one request that it belongs to
+            if len(requests) == 1:
+                return [(requests[0], error)]
+            return [answer for request in requests for answer in self._commit(writer, [request])]
+        answers: list[_Answer] = []
+        start = 0
+        for request in requests:
+            end = start + len(request.raws)
+            answers.append((request, results[start:end]))
+            start = end
+        return answers
+
+
+class _Writer:
+    """One connection and what it knows of each workspace."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._open: Connection | None = None
+        self._meters: dict[int, Meters] = {}
+        self._live: set[int] = set()
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def write(self, workspace: int, raws: Raws) -> list[ItemResult]:
+        """Write one batch in one transaction, again and again until it is clear what became of it."""
+        batch = secrets.randbits(63)
+        results: list[ItemResult] | None = None
+        deadline = monotonic() + _PATIENCE_S
+        while True:
+            try:
+                connection = self._connection()
+                if results is not None and self._is_committed(connection, workspace, batch):
+                    return results
+                now = self._now(connection, workspace)
+                prepared = self._prepare(connection, workspace, raws, now)
+                candidates = [one for one in prepared if isinstance(one, Candidate)]
+                with connection.transaction():
+                    store.seal(connection, workspace)
+                    recorded = iter(
+                        record(connection, workspace, now, self._meters[workspace], batch, candidates)
+                    )
+                    results = [next(recorded) if isinstance(one, Candidate) else one for one in prepared]
+                return results
+            except MetersChangedError:
+                self._meters.pop(workspace, None)
+            except RecordedBeforeError:
+                assert results is not None, "only an earlier attempt of this call can have recorded the batch"
+                return results
+            except UniqueViolation as error:
+                if error.diag.table_name != "event_batch":
+                    raise
+                batch = secrets.randbits(63)
+            except (DeadlockDetected, SerializationFailure):
+                pass
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                self.close()
+                if monotonic() > deadline:
+                    raise OverloadedError(_AWAY) from error
+                threading.Event().wait(_PAUSE_S)
+
+    def _connection(self) -> Connection:
+        if self._open is None or self._open.closed:
+            self._open = store.connect(self._engine.database.url)
+        return self._open
+
+    def _is_committed(self, connection: Connection, workspace: int, batch: int) -> bool:
+        with connection.transaction():
+            store.seal(connection, workspace)
+            return store.sequence_of(connection, workspace, batch) is not None
+
+    def _now(self, connection: Connection, workspace: int) -> datetime:
+        """The workspace's time. Real time needs no look-up once the workspace is known to be live."""
+        if workspace not in self._live:
+            with connection.transaction():
+                store.seal(connection, workspace)
+                found = workspaces.load(connection, workspace)
+            if found.clock_at is not None:
+                return found.clock_at
+            self._live.add(workspace)
+        return self._engine.real_now()
+
+    def _prepare(
+        self, connection: Connection, workspace: int, raws: Raws, now: datetime
+    ) -> list[Candidate | ItemResult]:
+        limits = self._engine.limits
+        known = self._meters.get(workspace)
+        if known is not None:
+            prepared = prepare(workspace, raws, now, known, limits)
+            # Before an event is refused, make sure that it is not for a meter that has been mended meanwhile.
+            if all(isinstance(one, Candidate) for one in prepared) or self._is_current(
+                connection, workspace, known
+            ):
+                return prepared
+        with connection.transaction():
+            store.seal(connection, workspace)
+            meters = self._meters[workspace] = load_meters(connection, workspace, limits)
+        return prepare(workspace, raws, now, meters, limits)
+
+    @staticmethod
+    def _is_current(connection: Connection, workspace: int, meters: Meters) -> bool:
+        with connection.transaction():
+            store.seal(connection, workspace)
+            return meter_store.epoch(connection, workspace) == meters.epoch
+
+
+def _answer(answers: Sequence[_Answer]) -> None:
+    """Wake the requests, each event loop once for all of its own."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
+    for request, outcome in answers:
+        if request.loop is None:
+            _settle(request.future, outcome)
+        else:
+            by_loop.setdefault(request.loop, []).append((request, outcome))
+    for loop, mine in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_settle_all, mine)
+
+
+def _settle_all(answers: Sequence[_Answer]) -> None:
+    for request, outcome in answers:
+        if not request.future.done():  # whoever asked may have gone
+            _settle(request.future, outcome)
+
+
+def _settle(future: Any, outcome: list[ItemResult] | BaseException) -> None:
+    if isinstance(outcome, BaseException):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

@@ -1,0 +1,128 @@
+"""The meters in force: which revisions count, and how a new one begins to."""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import lru_cache
+
+from valorem.core.errors import InvalidInputError
+from valorem.core.limits import LIMITS, Limits
+from valorem.core.metering.event import Event
+from valorem.core.metering.meter import CompiledMeter, Meter, MeterSet, Reading
+from valorem.core.metering.read import compile_meter
+from valorem.engine.engine import Transaction
+from valorem.store.postgres import meters as store
+from valorem.store.postgres.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Meters:
+    """Every meter revision of a workspace at one epoch, compiled.
+
+    A revision of the newest catalog refuses an event it cannot take a value from. An older one goes on counting for
+    the contracts that use it, but does not refuse: what it cannot read, it skips.
+
+    Attributes:
+        epoch: Changes with the set of revisions.
+        current: The revisions that refuse.
+        current_ids: Revision ids, by index into ``current.meters``.
+        older: The others, by revision id.
+        compiled: Every revision, by id.
+        ids: Revision ids by meter fingerprint.
+    """
+
+    epoch: int
+    current: MeterSet
+    current_ids: tuple[int, ...]
+    older: Mapping[int, CompiledMeter]
+    compiled: Mapping[int, CompiledMeter]
+    ids: Mapping[str, int]
+
+    def read(self, event: Event) -> list[tuple[int, Reading]]:
+        """What is counted for an event that just came in, as (revision id, reading).
+
+        Raises:
+            InvalidInputError: When a current meter cannot take its value.
+        """
+        ids = self.current_ids
+        readings = [(ids[index], reading) for index, reading in self.current.read(event)]
+        if self.older:
+            readings += _read_each(self.older, event)
+        return readings
+
+    def read_recorded(self, event: Event) -> list[tuple[int, Reading]]:
+        """What is counted for an event that is already recorded or amended: a meter that cannot read it skips it."""
+        return _read_each(self.compiled, event)
+
+    def only(self, revisions: Set[int]) -> "Meters":
+        """The same epoch, as if these were the only revisions; they refuse nothing."""
+        chosen = {revision: meter for revision, meter in self.compiled.items() if revision in revisions}
+        return Meters(self.epoch, MeterSet(()), (), chosen, chosen, self.ids)
+
+
+def _read_each(meters: Mapping[int, CompiledMeter], event: Event) -> list[tuple[int, Reading]]:
+    readings: list[tuple[int, Reading]] = []
+    for revision, meter in meters.items():
+        try:
+            readings += [(revision, reading) for reading in meter.read(event)]
+        except InvalidInputError:
+            continue  # counting nothing is the declared meaning: the event was accepted before this meter's rules
+    return readings
+
+
+def load_meters(connection: Connection, workspace: int, limits: Limits = LIMITS) -> Meters:
+    """Read and compile the workspace's meters; compiled ones are kept in the process."""
+    epoch = store.epoch(connection, workspace)
+    rows = store.revisions(connection, workspace)
+    compiled = {row.id: _compile(row.definition, limits) for row in rows}
+    current = {row.id: compiled[row.id] for row in rows if row.current}
+    return Meters(
+        epoch,
+        MeterSet(current.values()),
+        tuple(current),
+        {id_: meter for id_, meter in compiled.items() if id_ not in current},
+        compiled,
+        {row.fingerprint: row.id for row in rows},
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _compile(definition: str, limits: Limits) -> CompiledMeter:
+    return compile_meter(Meter.model_validate_json(definition), limits)
+
+
+def activate(tx: Transaction, meters: Sequence[Meter]) -> None:
+    """Let exactly these meters count for the newest catalog, from this transaction's commit on.
+
+    A way of counting that is new begins at zero and is recounted in the background over everything recorded before
+    (:func:`valorem.engine.backfill.run_backfill`). Ingest transactions in flight are redone with the new meters.
+
+    Args:
+        tx: The transaction that applies the catalog version.
+        meters: Every meter of the catalog, and those its prices derive.
+    """
+    connection, workspace = tx.connection, tx.workspace.id
+    recorded_seq = store.next_epoch(connection, workspace)
+    wanted = {meter.fingerprint(): meter for meter in meters}
+    known = {row.fingerprint: row.id for row in store.revisions(connection, workspace)}
+    free = max(known.values(), default=0) + 1
+    for fingerprint in sorted(wanted.keys() - known.keys()):
+        meter = wanted[fingerprint]
+        store.insert(
+            connection,
+            workspace,
+            id=free,
+            meter=meter.key,
+            fingerprint=fingerprint,
+            definition=meter.model_dump_json(),
+            now=tx.now,
+        )
+        if recorded_seq:
+            store.insert_backfill(connection, workspace, free, recorded_seq)
+        free += 1
+    store.set_current(connection, workspace, sorted(wanted))
+
+
+def revision_ids(tx: Transaction, meters: Sequence[Meter]) -> dict[str, int]:
+    """Revision ids of activated meters, by fingerprint."""
+    ids = {row.fingerprint: row.id for row in store.revisions(tx.connection, tx.workspace.id)}
+    return {meter.fingerprint(): ids[meter.fingerprint()] for meter in meters}
