@@ -32,7 +32,7 @@ def lines(terms: Contract, offer: Plan, index: int = 0, **policies: str):
 def test_a_whole_period_costs_the_whole_fee():
     (line,) = lines(contract("2026-01-31"), BASE, 1)
     assert (line.amount, line.timing, line.description) == (D(100), "in_advance", "Platform")
-    assert [step.text for step in line.steps] == ["1 × 100"]
+    assert [step.text for step in line.steps] == ["1 × 100", "USD, 2 decimals, half away from zero"]
 
 
 @pytest.mark.parametrize(("policy", "amount"), [("day", "32.26"), ("second", "32.26"), ("none", "100")])

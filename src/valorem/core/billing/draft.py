@@ -20,9 +20,7 @@ UsageByPeriod = Mapping[int, PeriodUsage]
 
 
 @exact
-def draft_invoice(
-    terms: Terms, boundary_index: int, usage: UsageByPeriod, billed: Sequence[Line] = ()
-) -> Invoice:
+def draft_invoice(terms: Terms, boundary_index: int, usage: UsageByPeriod, billed: Sequence[Line]) -> Invoice:
     """The invoice at a border: a function of terms, usage and earlier invoices alone.
 
     For each period the invoice carries price(all usage now) − what was already billed: all of the period it closes, and
@@ -41,10 +39,10 @@ def draft_invoice(
     """
     at = cover(terms.contract, boundary_index)
     lines: list[Line] = []
-    unpriced: PeriodCharges | None = None
+    closed: PeriodCharges | None = None
     if at.closed is not None:
-        unpriced = period_charges(terms, at.closed, usage.get(at.closed.index, {}))
-        lines.extend(unbilled(unpriced.lines, _of_period(billed, at.closed.index), closing=True))
+        closed = period_charges(terms, at.closed, usage.get(at.closed.index, {}))
+        lines.extend(unbilled(closed.lines, _of_period(billed, at.closed.index), closing=True))
     for index in _earlier(at, usage):
         lines.extend(
             line
@@ -54,7 +52,7 @@ def draft_invoice(
     if at.ahead is not None:
         fees = fee_lines(terms.contract, terms.plan, terms.policies, at.ahead)
         lines.extend(line for line in fees if line.timing == "in_advance")
-    return invoice_of(terms, at, "period", lines, unpriced)
+    return invoice_of(terms, at, "period", lines, closed)
 
 
 @exact

@@ -10,7 +10,7 @@ from valorem.core.billing.invoice import Line, Timing
 from valorem.core.catalog.plans import Fee, Plan, Policies
 from valorem.core.contracts.contract import Contract
 from valorem.core.contracts.proration import share_of, takes_effect
-from valorem.core.money import round_money
+from valorem.core.money import minor_digits, round_money
 from valorem.core.numbers import ONE, exact, plain
 from valorem.core.periods import Interval, Period
 from valorem.core.pricing.lines import Step
@@ -89,6 +89,11 @@ def _line(
     steps = [Step("unit amount", f"{plain(quantity)} × {plain(fee.amount)}", whole)]
     if not share.whole:
         steps.append(Step("proration", f"{plain(whole)} × {share}", amount))
+    rounded = round_money(amount, contract.currency, policies.rounding)
+    rule = "half to even" if policies.rounding == "half_even" else "half away from zero"
+    steps.append(
+        Step("round", f"{contract.currency}, {minor_digits(contract.currency)} decimals, {rule}", rounded)
+    )
     return Line(
         kind="fee",
         key=key,
@@ -100,7 +105,7 @@ def _line(
         quantity=quantity,
         unit_amount=fee.amount,
         exact_amount=amount,
-        amount=round_money(amount, contract.currency, policies.rounding),
+        amount=rounded,
         dimensions=MappingProxyType({}),
         steps=tuple(steps),
         pipeline=_PIPELINE,

@@ -59,7 +59,7 @@ def preview(
     terms: Terms,
     now: datetime,
     usage: UsageByPeriod,
-    billed: Sequence[Line] = (),
+    billed: Sequence[Line],
     recent: PeriodUsage | None = None,
 ) -> Preview:
     """The running period's invoice, so far and projected to the period's end.

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from valorem.core.catalog.catalog import Catalog
 from valorem.core.catalog.plans import Plan, Policies
 from valorem.core.contracts.contract import Contract
-from valorem.core.errors import InvalidInputError
 from valorem.core.metering.meter import Meter
-from valorem.core.pricing.derive import derive_meter
 from valorem.core.pricing.price import Price
 
 
@@ -44,12 +42,11 @@ class Terms:
 
 
 def priced_meters(plan: Plan, catalog: Catalog) -> tuple[PricedMeter, ...]:
-    """The prices of a plan, looked up, each with the meter it reads; the same for every contract on the plan.
-
-    Raises:
-        InvalidInputError: Where the plan names a meter or price that the catalog version does not have.
-    """
-    return tuple(_priced(plan, catalog, key) for key in plan.prices)
+    """The prices of a plan, looked up, each with the meter it reads; the same for every contract on the plan."""
+    return tuple(
+        PricedMeter(key, catalog.price_for(plan.key, key), catalog.meter_for(plan.key, key))
+        for key in plan.prices
+    )
 
 
 def terms_of(contract: Contract, catalog: Catalog, priced: tuple[PricedMeter, ...] | None = None) -> Terms:
@@ -67,15 +64,3 @@ def terms_of(contract: Contract, catalog: Catalog, priced: tuple[PricedMeter, ..
     if priced is None:
         priced = priced_meters(plan, catalog)
     return Terms(contract, plan, priced, contract.policies or plan.policies)
-
-
-def _priced(plan: Plan, catalog: Catalog, key: str) -> PricedMeter:
-    field = f"plans.{plan.key}.prices.{key}"
-    meter = catalog.meters.get(key)
-    if meter is None:
-        raise InvalidInputError(f"there is no meter {key!r}", field=field, hint="add it to meters/")
-    written = plan.prices[key]
-    price = catalog.prices.get(written) if isinstance(written, str) else written
-    if price is None:
-        raise InvalidInputError(f"there is no price {written!r}", field=field, hint="add it to prices/")
-    return PricedMeter(key, price, derive_meter(meter, price))
