@@ -1,0 +1,138 @@
+"""The client that waits for its answers."""
+
+import os
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from valorem.client.call import Call
+from valorem.client.connection import RETRIED_ERRORS, Connection, read, should_repeat
+from valorem.client.errors import ConnectionFailedError
+from valorem.client.in_process import InProcessTransport
+from valorem.client.methods import Methods
+from valorem.client.retry import Backoff
+from valorem.client.tracking import RejectedHandler, ThreadTracker, TrackingPolicy, log_rejected
+
+T = TypeVar("T")
+
+
+class Client(Methods):
+    """Talks to a Valorem server, or to an ASGI application in this process.
+
+    Every method is described in :mod:`valorem.client.methods`. Requests that were not accepted (429, 503, a broken
+    connection) are repeated with the same ids and the same Idempotency-Key, so that nothing happens twice.
+
+    Args:
+        url: Of the server; ``VALOREM_URL`` or the local default where left out.
+        key: The API key; ``VALOREM_API_KEY`` where left out.
+        app: An ASGI application to talk to without a network.
+        timeout_s: For one try.
+        retries: How often a request is tried again.
+        spool: Folder in which :meth:`track` keeps what the server does not have yet; in memory alone where left out.
+        source: The ``source`` of tracked events.
+        tracking: How :meth:`track` buffers.
+        on_rejected: Told of tracked events that the server refused for good; logs a warning where left out.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        app: Any = None,
+        timeout_s: float = 30.0,
+        retries: int = 4,
+        spool: str | os.PathLike[str] | None = None,
+        source: str | None = None,
+        tracking: TrackingPolicy | None = None,
+        on_rejected: RejectedHandler = log_rejected,
+    ) -> None:
+        self._connection = Connection(url, key, in_process=app is not None)
+        self._backoff = Backoff(retries)
+        self._http = httpx.Client(
+            base_url=self._connection.url,
+            headers=self._connection.headers(),
+            timeout=timeout_s,
+            transport=None if app is None else InProcessTransport(app),
+        )
+        self._tracker = ThreadTracker(
+            self._post_lines, spool, source, tracking or TrackingPolicy(), on_rejected
+        )
+
+    def call(self, call: Call[T]) -> T:
+        """Do a described call.
+
+        Raises:
+            ApiError: If the server refused.
+            ConnectionFailedError: If it could not be reached, after every retry.
+        """
+        arguments, attempt = self._connection.arguments(call), 0
+        while True:
+            try:
+                response = self._http.request(**arguments)
+            except RETRIED_ERRORS as error:
+                pause_s = self._backoff.pause_s(attempt)
+                if pause_s is None:
+                    raise ConnectionFailedError(
+                        f"{self._connection.url} cannot be reached: {error}"
+                    ) from error
+            else:
+                pause_s = (
+                    self._backoff.pause_s(attempt, response.headers) if should_repeat(response) else None
+                )
+                if pause_s is None:
+                    return read(call, response)
+            time.sleep(pause_s)
+            attempt += 1
+
+    def track(
+        self,
+        type: str,  # noqa: A002 - CloudEvents calls it so
+        subject: str,
+        data: Mapping[str, Any],
+        *,
+        id: str | None = None,  # noqa: A002 - CloudEvents calls it so
+        time: datetime | None = None,
+        source: str | None = None,
+    ) -> str:
+        """Take an event and return at once; a thread sends it in a batch, and again until the server has it.
+
+        Args:
+            type: What happened.
+            subject: Whose usage it is.
+            data: The payload.
+            id: The event's own id; made where left out.
+            time: When it happened; now where left out.
+            source: Who sends it; the client's where left out.
+
+        Returns:
+            The event's id.
+
+        Raises:
+            SpoolError: If it could not be taken; it was not recorded.
+        """
+        return self._tracker.track(type, subject, data, id=id, time=time, source=source)
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Wait until the server has answered for everything tracked before; False if it had not in time."""
+        return self._tracker.flush(timeout_s)
+
+    def close(self) -> None:
+        """Send what is left, for a few seconds at most, and let go; what the server does not have stays in the spool."""
+        self._tracker.close()
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _post_lines(self, lines: bytes) -> httpx.Response:
+        return self._http.post("/v1/events", content=lines, headers={"Content-Type": "application/x-ndjson"})

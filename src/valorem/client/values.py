@@ -1,0 +1,370 @@
+"""What the server answers, typed: decimals as ``Decimal``, instants as aware ``datetime``.
+
+A member the server adds later is ignored, so an older client goes on working.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+V = TypeVar("V")
+
+
+class Value(msgspec.Struct, frozen=True):
+    """Base of everything answered."""
+
+
+class Page(Value, Generic[V], frozen=True):
+    """One page of a list; ``next`` is passed as ``after`` for the page that follows, None on the last."""
+
+    items: list[V]
+    next: str | None = None
+
+
+class Health(Value, frozen=True):
+    """The server runs."""
+
+    status: str
+    version: str
+
+
+class Ready(Value, frozen=True):
+    """The server can do its work."""
+
+    status: str
+
+
+class Workspace(Value, frozen=True):
+    """A sealed world; ``clock_at`` is a sandbox's own time, None for live."""
+
+    id: int
+    name: str
+    kind: Literal["live", "sandbox"]
+    clock_at: datetime | None
+
+
+class Key(Value, frozen=True):
+    """What is known of an API key."""
+
+    id: str
+    name: str
+    prefix: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+class IssuedKey(Key, frozen=True):
+    """A new key; ``key`` is shown this once, and None where the request was a repeat."""
+
+    key: str | None = None
+
+
+class IssuedWorkspace(Value, frozen=True):
+    """A new workspace and the first key into it."""
+
+    workspace: Workspace
+    admin_key: IssuedKey
+
+
+class CatalogVersionHeader(Value, frozen=True):
+    """One applied version, without its files."""
+
+    version: int
+    digest: str
+    message: str
+    author: str
+    created_at: datetime
+
+
+class CatalogVersion(CatalogVersionHeader, frozen=True):
+    """One applied version; ``files`` maps a path to its text."""
+
+    files: dict[str, str]
+
+
+class Change(Value, frozen=True):
+    """One difference in meaning between two catalogs."""
+
+    kind: Literal["added", "removed", "changed"]
+    what: str
+    path: str
+    before: Any
+    after: Any
+    sentence: str
+    recount: bool
+
+
+class AffectedContract(Value, frozen=True):
+    """A contract on a plan that a change touches."""
+
+    contract: str
+    customer: str
+    plan: str
+    catalog_version: int
+
+
+class CatalogPlan(Value, frozen=True):
+    """What applying a tree of files would change."""
+
+    base_version: int
+    digest: str
+    changes: list[Change]
+    affected_contracts: list[AffectedContract]
+    affected_total: int
+
+
+class CatalogDiff(Value, frozen=True):
+    """What changed in meaning from one version to another."""
+
+    before: int
+    after: int
+    changes: list[Change]
+
+
+class Customer(Value, frozen=True):
+    """Who is charged; ``subjects`` are its key and its aliases."""
+
+    key: str
+    name: str
+    currency: str
+    zone: str
+    subjects: list[str]
+    metadata: dict[str, str]
+    created_at: datetime
+
+
+class DatedQuantity(Value, frozen=True):
+    """A quantity that holds from an instant until the next one."""
+
+    since: datetime
+    quantity: Decimal
+
+
+class Contract(Value, frozen=True):
+    """A customer's terms on a plan; ``catalog_version`` is the version it is pinned to."""
+
+    id: str
+    customer: str
+    plan: str
+    catalog_version: int
+    start: datetime
+    end: datetime | None
+    zone: str
+    currency: str
+    every: str
+    anchor: datetime
+    seats: dict[str, list[DatedQuantity]]
+    policies: dict[str, str] | None
+    purchase_order: str | None
+    metadata: dict[str, str]
+
+
+class EventResult(Value, frozen=True):
+    """What became of one event of a batch; ``field`` and ``reason`` say why it was not accepted."""
+
+    status: Literal["accepted", "duplicate", "conflict", "rejected"]
+    field: str | None = None
+    reason: str | None = None
+    hint: str | None = None
+
+
+class EventResults(Value, frozen=True):
+    """What became of a batch: counts, and one item for each event in its order."""
+
+    accepted: int
+    duplicate: int
+    conflict: int
+    rejected: int
+    items: list[EventResult]
+
+
+class Clock(Value, frozen=True):
+    """A workspace's time, and the next instant at which something falls due."""
+
+    now: datetime
+    moves_by_itself: bool
+    next_due_at: datetime | None
+
+
+class UsageRow(Value, frozen=True):
+    """What was used in one stretch of time, for one combination of dimension values."""
+
+    start: datetime
+    end: datetime
+    dimensions: dict[str, str | None]
+    quantity: Decimal
+    events: int
+
+
+class Usage(Value, frozen=True):
+    """A customer's usage of one meter; it holds every event acknowledged before ``as_of``."""
+
+    customer: str
+    meter: str
+    unit: str | None
+    zone: str
+    start: datetime
+    end: datetime
+    as_of: datetime
+    rows: list[UsageRow]
+    total: Decimal | None
+
+
+class Interval(Value, frozen=True):
+    """From ``start`` (in it) to ``end`` (not in it)."""
+
+    start: datetime
+    end: datetime
+
+
+class Step(Value, frozen=True):
+    """One step of a line's arithmetic: what is done, in words, and the value after it."""
+
+    label: str
+    text: str
+    value: Decimal
+
+
+class Selector(Value, frozen=True):
+    """Which events stand behind a line."""
+
+    meter: str
+    fingerprint: str
+    interval: Interval
+    dimensions: dict[str, str | None]
+
+
+class Line(Value, frozen=True):
+    """One line of an invoice: its amount, rounded once, and the arithmetic that leads to it."""
+
+    kind: str
+    key: str
+    charge: str
+    timing: str
+    description: str
+    period_index: int
+    period: Interval
+    quantity: Decimal | None
+    unit_amount: Decimal | None
+    exact_amount: Decimal
+    amount: Decimal
+    dimensions: dict[str, str | None]
+    steps: list[Step]
+    pipeline: list[str]
+    selectors: list[Selector]
+
+
+class Unpriced(Value, frozen=True):
+    """Usage that no row of a price is for; it is billed at nothing, so look at it."""
+
+    meter: str
+    dimensions: dict[str, str | None]
+    quantity: Decimal
+    events: int
+
+
+class InvoiceDocument(Value, frozen=True):
+    """What an invoice says."""
+
+    contract: str
+    customer: str
+    plan: str
+    catalog_version: int
+    currency: str
+    kind: str
+    boundary_index: int
+    issued_at: datetime
+    closed: Interval | None
+    ahead: Interval | None
+    lines: list[Line]
+    total: Decimal
+    unpriced: list[Unpriced]
+    purchase_order: str | None
+
+
+class InvoiceHeader(Value, frozen=True):
+    """Where an invoice is in its life; ``number`` and ``total`` are None for a draft."""
+
+    id: str
+    contract: str
+    customer: str
+    index: int
+    kind: str
+    status: Literal["draft", "finalised"]
+    number: str | None
+    currency: str
+    period_start: datetime
+    period_end: datetime
+    issued_at: datetime
+    finalise_at: datetime
+    total: Decimal | None
+
+
+class Invoice(InvoiceHeader, frozen=True):
+    """An invoice; ``digest`` is the SHA-256 of its canonical bytes, None for a draft."""
+
+    document: InvoiceDocument
+    digest: str | None
+
+
+class Preview(Value, frozen=True):
+    """The running period's invoice so far, and projected to the period's end; ``low`` and ``high`` bound the projection."""
+
+    at: datetime
+    period: Interval
+    so_far: InvoiceDocument
+    projected: InvoiceDocument
+    low: Decimal | None
+    high: Decimal | None
+    elapsed_quarter_hours: int
+    total_quarter_hours: int
+
+
+class EventBehind(Value, frozen=True):
+    """One event behind a line, as it counts: with its time, and amended if it was."""
+
+    source: str
+    id: str
+    type: str
+    subject: str
+    time: datetime
+    data: dict[str, Any]
+
+
+class Explanation(Value, frozen=True):
+    """A line, its arithmetic as text, and a page of the events behind it."""
+
+    line: Line
+    text: list[str]
+    events: list[EventBehind]
+    next: str | None
+
+
+class Verification(Value, frozen=True):
+    """Whether an invoice, computed again from the recorded events, gives the same bytes."""
+
+    same: bool
+    digest: str
+    recomputed_digest: str
+
+
+class CloseReport(Value, frozen=True):
+    """What a closing run did; ``waiting`` drafts are due but their meters are still being recounted."""
+
+    drafted: int
+    finalised: int
+    empty: int
+    waiting: int
+
+
+class AdvanceReport(Value, frozen=True):
+    """How a sandbox's clock moved, and what was done on the way."""
+
+    before: datetime
+    now: datetime
+    closed: CloseReport
