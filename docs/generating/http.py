@@ -1,11 +1,22 @@
 """The HTTP page, from the OpenAPI description the server itself publishes."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 
 from docs.generating.markdown import markdown, page, table
+from valorem.api.application import create_app
+from valorem.api.events import Submits
+from valorem.engine.engine import Engine
+from valorem.store.postgres.database import Database
 
 METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def http() -> str:
+    """What a server would publish; describing itself needs neither a database nor somebody to take events."""
+    engine = Engine(cast("Database", None), lambda: datetime.now(UTC))
+    return http_page(create_app(engine, cast("Submits", None)).openapi())
 
 
 def http_page(description: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 import valorem
+from valorem.core.errors import UnprocessableError
 from valorem.store.binaries import MAJOR_VERSION, EmbeddedPostgresError, name_from_inside, reaches
 from valorem.store.embedded import EmbeddedPostgres, end_left_over
 from valorem.store.folder_lock import DataFolderInUseError, FolderLock
@@ -206,6 +207,13 @@ def python_for(account: pwd.struct_passwd) -> str | None:
     candidates = (sys.executable, *(f"{folder}/{version}" for folder in ("/usr/local/bin", "/usr/bin")))
     places = (Path(candidate).resolve() for candidate in candidates)
     return next((str(place) for place in places if place.exists() and reaches(account, place.parent)), None)
+
+
+def test_a_data_folder_that_cannot_be_one_is_refused_plainly(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UnprocessableError, match="cannot use") as refused:
+        EmbeddedPostgres(tmp_path / "file").start()
+    assert refused.value.field == "VALOREM_DATA"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to start the program as somebody else")

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import ClassVar
 
-from valorem.core.errors import ConflictError
+from valorem.core.errors import ConflictError, UnprocessableError
 
 NAME = "valorem.lock"
 
@@ -42,10 +42,16 @@ class FolderLock:
 
         Raises:
             DataFolderInUseError: Somebody else has it.
+            UnprocessableError: The folder cannot be made or written to.
         """
-        # Others may not look inside; when we are root, the server's own account must be able to pass through.
-        self._folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
-        file = os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            file = self._open()
+        except OSError as error:
+            raise UnprocessableError(
+                f"cannot use {self._folder} as the data folder: {error.strerror}",
+                field="VALOREM_DATA",
+                hint="name a folder that this account may write to",
+            ) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -55,6 +61,11 @@ class FolderLock:
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         self._file = file
+
+    def _open(self) -> int:
+        # Others may not look inside; when we are root, the server's own account must be able to pass through.
+        self._folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+        return os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def release(self) -> None:
         """Give the lock back; the file stays, because removing it would let two processes lock two files."""
