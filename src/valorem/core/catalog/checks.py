@@ -1,9 +1,11 @@
 """What only holds between files: a name that is used exists, and fits what it names."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from valorem.core.catalog.entry import KEY_PATTERN
 from valorem.core.catalog.features import Feature
 from valorem.core.catalog.plans import Plan
 from valorem.core.catalog.price_checks import check_price
@@ -20,12 +22,14 @@ class Written:
 
     Attributes:
         folder: Its folder.
-        key: The key it declares; what its name says where it could not be read.
+        stem: The key its name says.
+        key: The key it declares; the stem where it could not be read.
         source: Its values and their places; None where it is not YAML.
         entry: The checked entry; None where it has problems of its own.
     """
 
     folder: str
+    stem: str
     key: str
     source: Source | None
     entry: Any
@@ -37,6 +41,10 @@ def cross_check(written: Iterable[Written]) -> Iterator[Problem]:
     names: Names = {folder: {} for folder in ("meters", "features", "prices", "plans")}
     for one in files:
         names[one.folder][one.key] = one.entry
+    for one in (
+        files
+    ):  # a file that declares another key than its name says is one mistake, not one more at each use
+        names[one.folder].setdefault(one.stem, None)
     yield from _declared_twice(files)
     for one in files:
         if one.source is None or not isinstance(one.source.value, dict):
@@ -78,7 +86,7 @@ def _keys(source: Source, field: str, noun: str, names: Names) -> Iterator[Probl
     known = names[f"{noun}s"]
     members = source.value.get(field)
     for key in members if isinstance(members, dict) else ():
-        if key not in known:
+        if key not in known and re.match(KEY_PATTERN, key):  # else the key itself has been refused
             hint = suggestion(key, known, f"{noun}s")
             yield source.problem((field, key), f"there is no {noun} {key}", hint, at_key=True)
 

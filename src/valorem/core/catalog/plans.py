@@ -12,10 +12,19 @@ from valorem.core.catalog.prices import PlanPrice
 from valorem.core.pricing.policies import PricePolicies
 from valorem.core.units import Amount, Span
 
+_WAITS_S = {"minute": 60, "hour": 3600, "day": 86_400}
+_LONGEST_WAIT_S = 14 * 86_400
+
 
 def _billable(span: tuple[int, str]) -> tuple[int, str]:
     if span[1] in ("minute", "hour") or span[0] < 1:
         raise ValueError("a billing interval is one or more days, weeks, months, quarters or years")
+    return span
+
+
+def _waitable(span: tuple[int, str]) -> tuple[int, str]:
+    if span[1] not in _WAITS_S or span[0] * _WAITS_S[span[1]] > _LONGEST_WAIT_S:
+        raise ValueError("a grace is at most 14 days, in minutes, hours or days")
     return span
 
 
@@ -54,10 +63,19 @@ class Policies(PricePolicies):
         proration: How a part of a period is charged: by whole days, by seconds, or not reduced at all.
         late_events: What usage does that arrives for a closed period: billed as an adjustment on the next invoice, only
             noted, absorbed without a charge, or rejected at the door.
+        grace: How long an invoice stays a draft after its period has ended, for usage that is still on its way.
     """
 
     proration: Literal["day", "second", "none"] = "day"
     late_events: Literal["next_invoice", "note", "absorb", "reject"] = "next_invoice"
+    grace: Annotated[Span, AfterValidator(_waitable)] = Field(
+        (1, "hour"), json_schema_extra={"default": "1 hour"}
+    )
+
+    @property
+    def grace_s(self) -> int:
+        """The grace in seconds."""
+        return self.grace[0] * _WAITS_S[self.grace[1]]
 
 
 class Plan(Entry):

@@ -9,11 +9,12 @@ from valorem.core.catalog.canonical import row_dimensions
 from valorem.core.numbers import exact, plain
 
 Path = tuple[str, ...]
+
+#: Fields of a plan whose amounts are said with their currency and what they are for.
+_UNIT_SAID = frozenset({"fees", "minimum", "maximum"})
 Entry = Mapping[str, Any]
 
-_QUANTITIES = frozenset(
-    {"per", "up_to", "included", "free", "free_units", "size", "package", "over", "threshold"}
-)
+_QUANTITIES = frozenset({"per", "up_to", "included", "size", "above", "free", "free_amount"})
 
 
 def sentence(what: str, path: Path, before: Any, after: Any, *, entry: Entry, since: str = "") -> str:
@@ -95,12 +96,15 @@ def _price_noun(path: Path, value: Any) -> str:
             row = value.get("", value) if isinstance(value, Mapping) else {}
             dimensions = " ".join(f"{name}={part}" for name, part in row_dimensions(row).items())
             return f"rate {dimensions or identity}"
-        case ("tiers", bound, *rest):
-            words = "tier beyond the last bound" if bound == "beyond" else f"tier up to {_short(bound)}"
-            return words + (f": {_words(rest)}" if rest else "")
+        case (("tiers" | "bands"), bound, *rest):
+            return f"tier {_bound(bound)}" + (f": {_words(rest)}" if rest else "")
         case ("multipliers", dimension, key):
             return f"multiplier {dimension}={key}"
     return _words(path)
+
+
+def _bound(bound: str) -> str:
+    return "beyond" if bound == "beyond" else f"up to {_short(bound)}"
 
 
 def _meter_noun(path: Path) -> str:
@@ -126,8 +130,8 @@ def _unit(path: Path, before: Any, after: Any, entry: Entry) -> str:
         case ("fees", _):
             fee = after if after is not None else before
             return f" {entry.get('currency', '')}" + (f" per {fee['per']}" if fee.get("per") else "")
-        case (("minimum" | "maximum"), "amount"):
-            return f" {entry.get('currency', '')} per invoice"
+        case (("minimum" | "maximum"), *_) if "currency" in entry:
+            return f" {entry['currency']} per invoice"
     return ""
 
 
@@ -139,7 +143,7 @@ def _value(path: Path, value: Any) -> str:
         return _short(value) if path[-1] in _QUANTITIES else value
     if isinstance(value, Mapping):
         if _is_rate(value):
-            return f"{value['amount']}" + ("" if path[0] == "fees" else _per(value))
+            return f"{value['amount']}" + ("" if path[0] in _UNIT_SAID else _per(value))
         return _fields(path, value)
     if isinstance(value, list):
         return ", ".join(_value(path, part) for part in value)
@@ -154,6 +158,8 @@ def _fields(path: Path, value: Mapping[str, Any]) -> str:
             _value((*path, date), row) + (f" from {_day(date)}" if date else "")
             for date, row in value.items()
         )
+    if path[-1] in ("tiers", "bands"):
+        return ", ".join(f"{_bound(bound)} {_value((*path, bound), tier)}" for bound, tier in value.items())
     return ", ".join(
         f"{_words([name])} {_value((*path, name), part)}"
         for name, part in value.items()
@@ -221,8 +227,8 @@ def _short(number: str) -> str:
     if re.fullmatch(r"\d+", number) is None:
         return number
     for multiple, letter in _MULTIPLES:
-        if int(number) >= multiple and int(number) % multiple == 0:
-            return f"{int(number) // multiple}{letter}"
+        if int(number) >= multiple and int(number) % (multiple // 100) == 0:
+            return f"{plain(Decimal(number) / multiple)}{letter}"
     return number
 
 

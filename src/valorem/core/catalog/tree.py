@@ -101,7 +101,7 @@ def _read(path: str, text: str) -> tuple[Written, list[Problem]]:
     try:
         source, problems = read_source(path, text)
     except UnreadableError as error:
-        return Written(folder, stem, None, None), [error.problem]
+        return Written(folder, stem, stem, None, None), [error.problem]
     entry, wrong = read_entry(source, model)
     found = [*problems, *wrong]
     declared = source.value.get(field) if isinstance(source.value, dict) else None
@@ -110,4 +110,4 @@ def _read(path: str, text: str) -> tuple[Written, list[Problem]]:
         found.append(
             source.problem((field,), f"the file is called {name} but declares {field} {declared}", hint)
         )
-    return Written(folder, declared if isinstance(declared, str) else stem, source, entry), found
+    return Written(folder, stem, declared if isinstance(declared, str) else stem, source, entry), found
