@@ -1,0 +1,66 @@
+"""``python -m bench [NAME…]``: run benchmarks, print a table each, append JSON lines to ``bench/results``.
+
+A benchmark is a module of this package with ``run(url) -> Iterator[Measurement]``, where ``url`` makes fresh databases.
+"""
+
+import argparse
+import importlib
+import json
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.frame import Measurement, databases
+
+NAMES = ("ingest",)
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(NAMES)}; all without any")
+    parser.add_argument("--url", help="a PostgreSQL server on which databases may be made; else an embedded one")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.names) - set(NAMES):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    RESULTS.mkdir(exist_ok=True)
+    with databases(chosen.url) as fresh:
+        for name in chosen.names or NAMES:
+            measurements = []
+            for measurement in importlib.import_module(f"bench.{name}").run(fresh):
+                measurements.append(measurement)
+                print(f"  {measurement.name} …", file=sys.stderr)
+            _keep(name, measurements)
+            _show(name, measurements)
+
+
+def _keep(name: str, measurements: list[Measurement]) -> None:
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    with (RESULTS / f"{name}.jsonl").open("a") as lines:
+        for one in measurements:
+            where = {"bench": name, "at": at, "python": platform.python_version(), "case": one.name}
+            lines.write(json.dumps({**where, **one.values}) + "\n")
+
+
+def _show(name: str, measurements: list[Measurement]) -> None:
+    columns = list(dict.fromkeys(column for one in measurements for column in one.values))
+    rows = [[name, *columns]] + [
+        [one.name, *(_text(one.values.get(column)) for column in columns)] for one in measurements
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    print()
+    for row in rows:
+        first, *others = [text.rjust(width) for text, width in zip(row, widths, strict=True)]
+        print("  ".join([row[0].ljust(len(first)), *others]))
+
+
+def _text(value: float | int | str | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+main()
