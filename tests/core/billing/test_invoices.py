@@ -1,5 +1,6 @@
 """The whole chain on a real catalog: several periods, late usage, a price that changes inside a period."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -265,3 +266,35 @@ def test_needs_name_the_meter_revision_and_the_segments():
     assert usage_needs(chosen, period, until=period.interval.start) == ()
     (cut,) = [need for need in usage_needs(chosen, period, until=utc("2026-03-02")) if need.key == "tokens"]
     assert [(part.start, part.end) for part in cut.intervals] == [(utc("2026-02-28"), utc("2026-03-02"))]
+
+
+def test_usage_taken_back_after_it_was_billed_gives_credit_for_that_very_line():
+    biller = Biller(terms())
+    kept, voided = tokens("2026-02-03", 52), tokens("2026-02-03", 4, "input")
+    biller.close_due(utc("2026-02-28"), [kept, voided])
+    (following,) = biller.close_due(utc("2026-03-31"), [kept])
+    credit = [
+        (line.dimensions["kind"], line.amount) for line in following.lines if line.timing == "adjustment"
+    ]
+    # The input row came first and used up the 2M included; now the output has them.
+    assert credit == [("output", D(-20)), ("input", D(-5))]
+
+
+def test_a_top_up_that_was_not_needed_after_all_is_taken_back():
+    biller = Biller(terms())
+    biller.close_due(utc("2026-02-28"), [])
+    (second,) = biller.close_due(utc("2026-03-31"), [tokens("2026-02-05", 102)])
+    assert [(line.kind, line.amount) for line in second.lines if line.timing == "adjustment"] == [
+        ("usage", D(1000)),
+        ("minimum", D(-80)),
+    ]
+
+
+def test_the_canonical_form_has_its_keys_in_order():
+    *_, invoice = Biller(terms()).close_due(utc("2026-02-28"), [tokens("2026-02-03", 4)])
+    found: list[list[str]] = []
+    json.loads(
+        canonical_bytes(invoice), object_pairs_hook=lambda pairs: found.append([key for key, _ in pairs])
+    )
+    assert found
+    assert all(keys == sorted(keys) for keys in found)

@@ -140,3 +140,13 @@ def test_closing_step_by_step_closes_each_border_once(start, cadence, zone, wait
     following = next_due_at(terms, closed[-1])
     assert following is not None
     assert following > now
+
+
+def test_a_day_that_a_zone_skipped_is_neither_closed_nor_billed_ahead():
+    start = utc("2011-12-28T10:00")  # local midnight of the 28th in Apia, which had no December 30th
+    terms = contract("2011-12-28T10:00", anchor=start, every=Cadence(1, "day"), time_zone="Pacific/Apia")
+    covers = [cover(terms, n) for n in range(5)]
+    assert [found.ahead is None for found in covers] == [False, False, True, False, False]
+    assert [found.closed is None for found in covers] == [True, False, False, True, False]
+    assert covers[2].at == covers[3].at
+    assert list(due(terms, 1, covers[2].at)) == [2, 3]
