@@ -125,6 +125,11 @@ def problems(files: dict[str, str]) -> list[str]:
          "    leave up_to out in the last tier, so that it is open")),
         ("plans_team", ("{unit: 0.08}", "{unti: 0.08}"),
          "plans/team.yaml:11:64: prices.storage_gb.tiers[2].unti: unknown field unti\n    did you mean unit?"),
+        ("plans_team", ("[{up_to: 100, unit: 0}, {up_to: 1000, unit: 0.10}, {unit: 0.08}]", "[{unit: free}]"),
+         ("plans/team.yaml:11:20: prices.storage_gb.tiers[0].unit: expected a decimal number, found 'free'\n"
+         "    at most 18 digits before and 12 after the point, ASCII digits only, no exponent")),
+        ("plans_team", ("[{up_to: 100, unit: 0}, {up_to: 1000, unit: 0.10}, {unit: 0.08}]", "[]"),
+         "plans/team.yaml:11:12: prices.storage_gb.tiers: found a list\n    write at least 1"),
         # meters
         ("meters_tokens", ("aggregate: sum", "aggregate: total"),
          ("meters/tokens.yaml:4:12: aggregate: found the text 'total'\n    possible values: average, count, latest, "
@@ -206,3 +211,40 @@ def test_the_error_says_the_first_problem_and_how_many_more() -> None:
     assert str(caught.value) == (
         "features/projects.yaml: line 2, kind: found the text 'valeu', and 1 more problem (did you mean value?)"
     )
+
+
+def test_dated_versions_are_told_by_their_place() -> None:
+    storage = (
+        "price: storage\nmeter: storage_gb\nversions:\n"
+        "  - {model: per_unit, amount: 0.10}\n"
+        "  - {model: per_unit, amount: 0.09, from: 2027-01-01, multipliers: {region: {eu: 2}}}\n"
+        "  - {model: per_unit, amuont: 0.08, from: 2028-01-01}\n"
+    )
+    assert problems({**TREE, "prices/storage.yaml": storage}) == [
+        "prices/storage.yaml:6:23: versions[2].amuont: unknown field amuont\n    did you mean amount?"
+    ]
+    assert problems({**TREE, "prices/storage.yaml": storage.replace("amuont", "amount")}) == [
+        (
+            "prices/storage.yaml:5:69: versions[1].multipliers.region: meter storage_gb has no dimension region\n"
+            "    there are no dimensions of storage_gb here"
+        )
+    ]
+    assert problems(
+        {**TREE, "prices/storage.yaml": storage.replace("amuont", "amount").replace(", from: 2027-01-01", "")}
+    )
+
+
+def test_too_much_is_refused_before_it_is_read() -> None:
+    assert problems({f"plans/p{i}.yaml": "" for i in range(2_001)}) == [
+        "catalog: 2,001 files; at most 2,000 are read\n    remove what is not sold any more"
+    ]
+    assert problems({f"plans/p{i}.yaml": "#" * 262_144 for i in range(17)})[0].startswith(
+        "catalog: 4,456,448 characters"
+    )
+
+
+def test_a_message_is_one_legible_line() -> None:
+    (found,) = problems(tree(plans_team=("every:", '"\\e[31m\\nevery":')))
+    assert "unknown field \\x1b[31m\\x0aevery" in found
+    (found,) = problems(tree(plans_team=("amount: 30", f"amount: {'9' * 10_000}")))
+    assert len(found) < 300

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from valorem.core.errors import InvalidInputError
 
 _MOST_NAMES = 12
+_MOST_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,10 +30,20 @@ class Problem:
     message: str
     hint: str
 
+    def __post_init__(self) -> None:
+        for name in ("file", "path", "message", "hint"):
+            object.__setattr__(self, name, _legible(getattr(self, name)))
+
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         field = f" {self.path}:" if self.path else ""
         return f"{place}:{field} {self.message}\n    {self.hint}"
+
+
+def _legible(text: str) -> str:
+    """What others wrote, kept to one line of fair length, with nothing in it that a terminal would obey."""
+    shown = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in shown)
 
 
 class CatalogError(InvalidInputError):

@@ -49,7 +49,11 @@ def read_entry(source: Source, model: type[E]) -> tuple[E | None, tuple[Problem,
     try:
         entry = model.model_validate(value)
     except ValidationError as error:
-        told = [_problem(source, detail, _schema_of(model)) for detail in error.errors(include_url=False)]
+        told = [
+            _problem(source, detail, _schema_of(model))
+            for detail in error.errors(include_url=False)
+            if not _follows(detail)
+        ]
         # Where a value may be one of several things, each of them complains; the first complaint says enough.
         first = {problem.path: problem for problem in reversed(told)}
         # A misspelt field is told once, by the name that was written, not also as missing.
@@ -59,6 +63,11 @@ def read_entry(source: Source, model: type[E]) -> tuple[E | None, tuple[Problem,
         path = _dotted(value, error.field)
         return None, (*early, source.problem(path, error.message, error.hint or "write what is expected"))
     return (None, tuple(early)) if early else (entry, ())
+
+
+def _follows(detail: ErrorDetails) -> bool:
+    """Whether a list is called too short only because what stands in it is wrong, which is told by itself."""
+    return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 
 @cache
@@ -193,7 +202,7 @@ def described(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case Decimal():
-            return f"the number {plain(value)}"
+            return f"the number {plain(value)[:60]}"
         case str():
             return f"the text {value[:60]!r}"
         case dict():

@@ -15,6 +15,7 @@ from valorem.core.metering.meter import Meter
 from valorem.core.pricing.price import Price
 
 MAX_FILES = 2_000
+MAX_CHARACTERS = 4 * 1024 * 1024
 
 #: Folder to the field that names an entry in it, and what the entry is.
 FOLDERS: Mapping[str, tuple[str, type[Any]]] = MappingProxyType(
@@ -38,18 +39,8 @@ def parse_catalog(files: Mapping[str, str]) -> Catalog:
     Raises:
         CatalogError: With every problem of every file: its place, what was found and what would be right.
     """
-    if not files:
-        raise CatalogError(
-            [Problem("catalog", 0, 0, "", "no files", f"write {' or '.join(f'{f}/….yaml' for f in FOLDERS)}")]
-        )
-    if len(files) > MAX_FILES:
-        raise CatalogError(
-            [
-                Problem(
-                    "catalog", 0, 0, "", f"{len(files):,} files; at most {MAX_FILES:,} are read", "merge some"
-                )
-            ]
-        )
+    if refused := _refused(files):
+        raise CatalogError([Problem("catalog", 0, 0, "", *refused)])
     problems: list[Problem] = []
     written: list[Written] = []
     for path in sorted(files):
@@ -69,6 +60,17 @@ def parse_catalog(files: Mapping[str, str]) -> Catalog:
         },
         files=MappingProxyType(dict(files)),
     )
+
+
+def _refused(files: Mapping[str, str]) -> tuple[str, str] | None:
+    """Why a tree is not looked at at all, and what would be."""
+    if not files:
+        return "no files", f"write {' or '.join(f'{folder}/….yaml' for folder in FOLDERS)}"
+    if len(files) > MAX_FILES:
+        return f"{len(files):,} files; at most {MAX_FILES:,} are read", "remove what is not sold any more"
+    if (size := sum(map(len, files.values()))) > MAX_CHARACTERS:
+        return f"{size:,} characters; at most {MAX_CHARACTERS:,} are read", "remove what is not sold any more"
+    return None
 
 
 def _misplaced(path: str) -> Problem | None:
