@@ -11,7 +11,7 @@ from valorem.core.pricing.lines import RatedLine, Step
 
 @exact
 def at_most(lines: Sequence[RatedLine], maximum: Decimal | None, already_billed: Decimal) -> list[RatedLine]:
-    """Take off, line by line in their order, what goes past the maximum.
+    """Take off what goes past the maximum: in the order of the lines, so from the last ones.
 
     Args:
         lines: Of one price and period.
@@ -20,16 +20,19 @@ def at_most(lines: Sequence[RatedLine], maximum: Decimal | None, already_billed:
     """
     if maximum is None:
         return list(lines)
-    kept, billed = [], already_billed
-    for line in lines:
-        off = min(line.total, max(ZERO, billed + line.total - maximum)) if line.total > 0 else ZERO
-        billed += line.total - off
-        if off:
-            text = f"{plain(line.total)} − {plain(off)} over the maximum of {plain(maximum)}"
-            steps = (*line.steps, Step("maximum", text, line.total - off))
-            line = replace(line, discount=line.discount + off, steps=steps)  # noqa: PLW2901 - one line, lessened
-        kept.append(line)
-    return kept
+    excess = already_billed + sum((line.total for line in lines), ZERO) - maximum
+    kept = []
+    for line in reversed(lines):
+        off = min(max(ZERO, excess), max(ZERO, line.total))
+        excess -= off
+        kept.append(_less(line, off, maximum) if off else line)
+    return kept[::-1]
+
+
+def _less(line: RatedLine, off: Decimal, maximum: Decimal) -> RatedLine:
+    text = f"{plain(line.total)} − {plain(off)} over the maximum of {plain(maximum)}"
+    steps = (*line.steps, Step("maximum", text, line.total - off))
+    return replace(line, discount=line.discount + off, steps=steps)
 
 
 @exact

@@ -197,18 +197,20 @@ def rate_delta(lines: Sequence[RatedLine], booked: Sequence[Booked], prefix: str
         prefix: The new lines are called ``prefix-line-n``.
     """
     additions: list[tuple[RatedLine, str | None]] = []
+    closed = {each.corrects for each in booked if each.corrects is not None}
+    standing = [each for each in booked if each.corrects is None and each.id not in closed]
     kept: set[str] = set()
     for line in lines:
-        same = [each for each in booked if _same_rate(each.line, line)]
+        same = [
+            each
+            for each in (booked if line.unit_amount is not None else standing)
+            if _same_rate(each.line, line)
+        ]
         kept.update(each.id for each in same)
         left = reduce(_less, (each.line for each in same), line)
         if left.quantity or left.total or not same:
             additions.append((left, None))
-    closed = {each.corrects for each in booked if each.corrects is not None}
-    kept |= closed
-    additions.extend(
-        (_reversed(each.line), each.id) for each in booked if each.id not in kept and each.corrects is None
-    )
+    additions.extend((_reversed(each.line), each.id) for each in standing if each.id not in kept)
     ordered = sorted(additions, key=lambda each: (each[0].key, each[1] or ""))
     return tuple(
         Booked(f"{prefix}-line-{number}", line, corrects)
