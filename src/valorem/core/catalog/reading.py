@@ -1,7 +1,7 @@
 """From a file's values to a checked entry, with pydantic's errors told in the catalog's own words."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import cache
@@ -12,13 +12,13 @@ from pydantic_core import ErrorDetails
 
 from valorem.core.catalog.descriptions import described_fields
 from valorem.core.catalog.entry import KEY_PATTERN
+from valorem.core.catalog.hints import Schema, as_written, fields_at, wanted
 from valorem.core.catalog.problems import Problem, suggestion
 from valorem.core.catalog.source import Path, Source
 from valorem.core.errors import InvalidInputError
 from valorem.core.numbers import plain
 
 E = TypeVar("E", bound=BaseModel)
-Schema = Mapping[str, Any]
 
 _QUOTED = re.compile(r"'([^']*)'")
 
@@ -100,10 +100,10 @@ def _problem(source: Source, detail: ErrorDetails, schema: Schema) -> Problem:
     kind, found, limits = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "missing":
         return source.problem(
-            (*path, name), f"{name} is missing", _wanted(schema, source.value, (*path, name))
+            (*path, name), f"{name} is missing", wanted(schema, source.value, (*path, name))
         )
     if kind == "extra_forbidden":
-        hint = suggestion(name, _fields_at(schema, source.value, path), "fields")
+        hint = suggestion(name, fields_at(schema, source.value, path), "fields")
         return source.problem((*path, name), f"unknown field {name}", hint, at_key=True)
     if name == "[key]":
         return source.problem(
@@ -116,7 +116,7 @@ def _problem(source: Source, detail: ErrorDetails, schema: Schema) -> Problem:
         deeper = _dotted(source.value, named[1])
         if len(deeper) > len(path) and deeper[: len(path)] == path:
             path, message = deeper, message[named.end() :]
-    return source.problem(path, message, hint or _wanted(schema, source.value, path))
+    return source.problem(path, message, hint or wanted(schema, source.value, path))
 
 
 def _sibling(problem: Problem) -> str:
@@ -134,7 +134,7 @@ def _untagged(source: Source, path: Path, detail: ErrorDetails, schema: Schema) 
         return source.problem((*path, tag), f"unknown {tag} {found}", suggestion(found, known, f"{tag}s"))
     written = detail["input"] if isinstance(detail["input"], dict) else {}
     close = get_close_matches(tag, written, n=1, cutoff=0.6)
-    hint = f"did you write {close[0]} for {tag}?" if close else _wanted(schema, source.value, (*path, tag))
+    hint = f"did you write {close[0]} for {tag}?" if close else wanted(schema, source.value, (*path, tag))
     return source.problem((*path, tag), f"{tag} is missing", hint)
 
 
@@ -172,11 +172,11 @@ def _told(kind: str, found: Any, limits: Mapping[str, Any], message: str) -> tup
     what = f"found {described(found)}"
     if kind == "literal_error":
         known = _QUOTED.findall(str(limits.get("expected", "")))
-        return what, suggestion(_text(found), known, "possible values")
+        return what, suggestion(as_written(found), known, "possible values")
     if kind == "string_pattern_mismatch":
-        return what, _as_key(_text(found), str(limits.get("pattern")))
+        return what, _as_key(as_written(found), str(limits.get("pattern")))
     if kind == "string_type" and isinstance(found, Decimal | bool):
-        return f"{what} where a text belongs", f'put it in quotes: "{_text(found)}"'
+        return f"{what} where a text belongs", f'put it in quotes: "{as_written(found)}"'
     if kind in ("value_error", "assertion_error"):
         return _split_hint(message.removeprefix("Value error, ").removeprefix("Assertion failed, "))
     if kind in _TOLD:
@@ -212,12 +212,6 @@ def described(value: Any) -> str:
     return str(value)[:60]
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return plain(value) if isinstance(value, Decimal) else str(value)
-
-
 def _as_key(found: str, pattern: str) -> str:
     """What a name that does not fit a pattern could be instead."""
     if pattern != KEY_PATTERN:
@@ -248,87 +242,3 @@ def _holds(value: Any, part: str | int) -> bool:
     if isinstance(value, dict):
         return part in value
     return isinstance(value, list) and isinstance(part, int) and part < len(value)
-
-
-def _fields_at(schema: Schema, value: Any, path: Path) -> set[str]:
-    return {name for found in _schemas_at(schema, value, path) for name in found.get("properties", {})}
-
-
-def _wanted(schema: Schema, value: Any, path: Path) -> str:
-    """What the schema says about a field: its choices, description and an example."""
-    described_by = _schemas_at(schema, value, path)
-    choices = [
-        choice for found in described_by for choice in found.get("enum", (found.get("const"),)) if choice
-    ]
-    if choices:
-        return f"write one of {', '.join(dict.fromkeys(map(str, choices)))}"
-    for found in described_by:
-        said = str(found.get("description", "")).split("\n")[0].rstrip(".")
-        examples = " or ".join(_text(example) for example in found.get("examples", ()))
-        if said or examples:
-            return said + (
-                f", such as {examples}" if said and examples else f"write it like {examples}" * bool(examples)
-            )
-    return f"write `{path[-1]}: …`" if path and isinstance(path[-1], str) else "change it"
-
-
-def _schemas_at(root: Schema, value: Any, path: Path) -> list[Schema]:
-    """The parts of a JSON Schema that describe a path, following references and the branches the value fits."""
-    current = list(_branches(root, root, value))
-    for part in path:
-        value = _child(value, part)
-        current = [
-            branch
-            for schema in current
-            for child in _children(schema, part)
-            for branch in _branches(root, child, value)
-        ]
-    return current
-
-
-def _child(value: Any, part: str | int) -> Any:
-    if isinstance(value, dict):
-        return value.get(str(part))
-    return value[part] if isinstance(value, list) and isinstance(part, int) and part < len(value) else None
-
-
-def _children(schema: Schema, part: str | int) -> Iterator[Schema]:
-    if isinstance(part, int):
-        if isinstance(items := schema.get("items"), dict):
-            yield items
-    elif part in (properties := schema.get("properties", {})):
-        yield properties[part]
-    elif isinstance(more := schema.get("additionalProperties"), dict):
-        yield more
-    else:
-        yield from schema.get("patternProperties", {}).values()
-
-
-def _branches(root: Schema, schema: Schema, value: Any) -> Iterator[Schema]:
-    if "$ref" in schema:
-        target: Any = root
-        for part in str(schema["$ref"]).removeprefix("#/").split("/"):
-            target = target[part]
-        beside = {name: said for name, said in schema.items() if name != "$ref"}
-        yield from _branches(root, {**target, **beside}, value)
-        return
-    options = [*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())]
-    if not options:
-        if _fits(schema, value):
-            yield schema
-        return
-    if "description" in schema or "examples" in schema:
-        yield {name: schema[name] for name in ("description", "examples") if name in schema}
-    for option in options:
-        yield from _branches(root, option, value)
-
-
-def _fits(schema: Schema, value: Any) -> bool:
-    if isinstance(value, dict):
-        if schema.get("type", "object") != "object":
-            return False
-        return all(
-            "const" not in said or value.get(name, said["const"]) == said["const"]
-            for name, said in schema.get("properties", {}).items()
-        )
-    return not isinstance(value, list) or schema.get("type", "array") == "array"
