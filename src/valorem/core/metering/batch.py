@@ -22,8 +22,8 @@ _FORMS: dict[str, Form | None] = {
 }
 _WHITE_SPACE = b" \t\r\n"
 _split_array: Callable[[bytes], list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw]).decode
-#: What decides about nesting outside of text: a whole string, a bracket or a comma.
-_MARK = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+#: What decides about nesting outside of text: a whole string, a bracket or a comma; a lone quote opens text that never ends.
+_MARK = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},"]', re.DOTALL)
 
 
 def split_batch(
@@ -91,6 +91,8 @@ def _scan(body: bytes) -> list[bytes | InvalidInputError] | None:
     depth, start = 0, 1
     for mark in _MARK.finditer(text):
         sign = mark[0]
+        if sign == b'"':
+            return None
         if sign in (b"[", b"{"):
             depth += 1
         elif sign in (b"]", b"}"):

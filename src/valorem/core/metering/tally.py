@@ -137,6 +137,8 @@ def subtract(a: Tally, b: Tally) -> Tally:
         UnprocessableError: When the tally keeps a least, greatest or latest value (recount the quarter hour instead),
             or does not contain ``b``.
     """
+    if b.n == 0:
+        return a
     if b.low is not None or b.high is not None or b.last_at is not None:
         raise UnprocessableError("a least, greatest or latest value cannot be subtracted", hint="recount it")
     values = dict(a.values)
