@@ -13,7 +13,7 @@ from tests.core.billing.ledger import Biller, Use, team_catalog, usage_of
 from tests.core.billing.make import contract, seats, utc
 from valorem.core.billing.canonical import canonical_bytes, invoice_digest, read_invoice, write_line
 from valorem.core.billing.charges import period_charges
-from valorem.core.billing.draft import draft_invoice
+from valorem.core.billing.draft import draft_invoice, with_pending
 from valorem.core.billing.explain import explain_line
 from valorem.core.billing.invoice import Line
 from valorem.core.billing.needs import usage_needs
@@ -298,3 +298,20 @@ def test_the_canonical_form_has_its_keys_in_order():
     )
     assert found
     assert all(keys == sorted(keys) for keys in found)
+
+
+@pytest.mark.parametrize("policy", ["next_invoice", "note"])
+def test_a_later_invoice_reckons_with_those_that_are_not_final_yet(policy):
+    chosen = terms(policies=f"late_events: {policy}")
+    uses = [tokens("2026-02-03", 52), tokens("2026-03-03", 4)]
+    biller = Biller(chosen)
+    biller.close_due(utc("2026-02-28"), uses[:0])
+    final = biller.lines
+    usage = {index: usage_of(chosen, index, uses) for index in range(3)}
+    known = {index: usage[index] for index in range(2)}
+    pending = with_pending(chosen, [2], known, final)
+    seen = draft_invoice(chosen, 3, usage, pending)
+    biller.close_due(utc("2026-03-31"), uses)
+    assert list(pending) == biller.lines
+    assert draft_invoice(chosen, 3, usage, biller.lines) == seen
+    assert draft_invoice(chosen, 3, usage, final) != seen

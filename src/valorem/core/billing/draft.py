@@ -76,6 +76,27 @@ def draft_note(
     return invoice_of(terms, at, "note", lines, None) if lines else None
 
 
+def with_pending(
+    terms: Terms, boundaries: Iterable[int], usage: UsageByPeriod, billed: Sequence[Line]
+) -> tuple[Line, ...]:
+    """What will have been billed once the invoices at some borders are final: what was, and their lines as they stand.
+
+    While an invoice waits for its grace to end, a look at a later one must not show again what the waiting one carries.
+
+    Args:
+        terms: The contract's terms.
+        boundaries: Borders that are reached but whose invoices are not final, in order.
+        usage: Of the periods these close, and of earlier ones to look at again.
+        billed: The lines of the final invoices and notes.
+    """
+    lines = tuple(billed)
+    for index in boundaries:
+        known = {period: answers for period, answers in usage.items() if period < index}
+        note = draft_note(terms, index, known, lines)
+        lines += draft_invoice(terms, index, known, lines).lines + (note.lines if note is not None else ())
+    return lines
+
+
 def unbilled(now: Sequence[Line], billed: Sequence[Line], *, closing: bool) -> Iterator[Line]:
     """What a period's charges come to, less what was billed for it, charge by charge.
 
