@@ -79,7 +79,9 @@ def load_digest(connection: Connection, workspace: int, version: int) -> str | N
     return bytes(row["digest"]).hex() if row else None
 
 
-def load_log(connection: Connection, workspace: int, *, before: int | None, limit: int) -> list[CatalogVersion]:
+def load_log(
+    connection: Connection, workspace: int, *, before: int | None, limit: int
+) -> list[CatalogVersion]:
     """Versions without their files, newest first, from before a version on."""
     rows = connection.execute(
         "SELECT version, digest, '{}'::jsonb AS files, message, author, created_at FROM catalog_version"

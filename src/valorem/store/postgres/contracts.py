@@ -1,6 +1,6 @@
 """Contracts: their terms, and when each is due next."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,7 +49,7 @@ def insert(
             contract.catalog_version,
             contract.start,
             contract.end,
-            Jsonb(_terms(contract)),
+            Jsonb(write_terms(contract)),
             next_index,
             next_at,
             now,
@@ -107,7 +107,7 @@ def replace_terms(connection: Connection, contract: Contract) -> None:
     connection.execute(
         "UPDATE contract SET terms = %s, ends_at = %s WHERE part = %s AND workspace = %s AND id = %s",
         (
-            Jsonb(_terms(contract)),
+            Jsonb(write_terms(contract)),
             contract.end,
             part_of(contract.workspace, contract.customer),
             contract.workspace,
@@ -147,7 +147,33 @@ def move_on(connection: Connection, contract: Contract, *, next_index: int, next
     )
 
 
-def _terms(contract: Contract) -> dict[str, Any]:
+def write_contract(contract: Contract) -> dict[str, Any]:
+    """A contract as JSON values, whole."""
+    return {
+        "id": contract.id,
+        "workspace": contract.workspace,
+        "customer": contract.customer,
+        "plan": contract.plan,
+        "catalog_version": contract.catalog_version,
+        "start": write_instant(contract.start),
+        "end": write_instant(contract.end) if contract.end else None,
+        "terms": write_terms(contract),
+    }
+
+
+def read_contract(written: Mapping[str, Any]) -> Contract:
+    """The contract that :func:`write_contract` wrote."""
+    end = written["end"]
+    row = {
+        **written,
+        "starts_at": parse_instant(written["start"]),
+        "ends_at": parse_instant(end) if end else None,
+    }
+    return _contract(row)
+
+
+def write_terms(contract: Contract) -> dict[str, Any]:
+    """What a contract's row keeps as JSON."""
     return {
         "time_zone": contract.time_zone,
         "currency": contract.currency,
@@ -164,8 +190,12 @@ def _terms(contract: Contract) -> dict[str, Any]:
 
 
 def _contract_row(row: Row) -> ContractRow:
+    return ContractRow(_contract(row), row["next_index"], row["next_at"])
+
+
+def _contract(row: Row) -> Contract:
     terms = row["terms"]
-    contract = Contract(
+    return Contract(
         id=row["id"],
         workspace=row["workspace"],
         customer=row["customer"],
@@ -185,4 +215,3 @@ def _contract_row(row: Row) -> ContractRow:
         purchase_order=terms["purchase_order"],
         metadata=terms["metadata"],
     )
-    return ContractRow(contract, row["next_index"], row["next_at"])

@@ -36,7 +36,11 @@ class Database:
             max_size=size,
             timeout=wait_s,
             open=True,
-            kwargs={"row_factory": dict_row, "application_name": "valorem", "options": "-c timezone=UTC -c jit=off"},
+            kwargs={
+                "row_factory": dict_row,
+                "application_name": "valorem",
+                "options": "-c timezone=UTC -c jit=off",
+            },
         )
 
     def close(self) -> None:
@@ -44,7 +48,9 @@ class Database:
         self._pool.close()
 
     @contextmanager
-    def workspace(self, workspace: int, *, snapshot: bool = False, read_only: bool = False) -> Iterator[Connection]:
+    def workspace(
+        self, workspace: int, *, snapshot: bool = False, read_only: bool = False
+    ) -> Iterator[Connection]:
         """One transaction that sees and may write only this workspace's rows.
 
         Args:

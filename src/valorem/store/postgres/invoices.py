@@ -92,10 +92,13 @@ def insert_draft(connection: Connection, workspace: int, header: InvoiceHeader, 
     return row is not None
 
 
-def load(connection: Connection, workspace: int, invoice_id: str, *, lock: bool = False) -> InvoiceHeader | None:
+def load(
+    connection: Connection, workspace: int, invoice_id: str, *, lock: bool = False
+) -> InvoiceHeader | None:
     """One header by id."""
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM invoice WHERE part = %s AND workspace = %s AND id = %s" + (" FOR UPDATE" if lock else ""),
+        f"SELECT {_COLUMNS} FROM invoice WHERE part = %s AND workspace = %s AND id = %s"
+        + (" FOR UPDATE" if lock else ""),
         (part_in(invoice_id, "inv"), workspace, invoice_id),
     ).fetchone()
     return InvoiceHeader(**row) if row else None
@@ -134,7 +137,9 @@ def load_page(
     return [InvoiceHeader(**row) for row in connection.execute(statement, (*values, limit))]  # type: ignore[call-overload]
 
 
-def load_earlier(connection: Connection, workspace: int, contract: str, before_index: int, since: datetime) -> list[Row]:
+def load_earlier(
+    connection: Connection, workspace: int, contract: str, before_index: int, since: datetime
+) -> list[Row]:
     """Headers and documents of a contract's finalised invoices issued at earlier boundaries, since an instant."""
     return connection.execute(
         "SELECT i.id, i.index, i.kind, d.document FROM invoice i"
@@ -163,6 +168,17 @@ def next_due_at(connection: Connection, workspace: int) -> datetime | None:
     return row["at"] if row else None
 
 
+def lock_series(connection: Connection, workspace: int, series: str) -> None:
+    """Let one transaction at a time take numbers of a series, until it ends."""
+    connection.execute(
+        "INSERT INTO number_series (workspace, series, last) VALUES (%s, %s, 0) ON CONFLICT DO NOTHING",
+        (workspace, series),
+    )
+    connection.execute(
+        "SELECT last FROM number_series WHERE workspace = %s AND series = %s FOR UPDATE", (workspace, series)
+    )
+
+
 def take_number(connection: Connection, workspace: int, series: str, invoice: str) -> str:
     """The next number of a series, without a gap: the row stays locked until the transaction ends."""
     row = connection.execute(
@@ -173,7 +189,8 @@ def take_number(connection: Connection, workspace: int, series: str, invoice: st
     assert row is not None
     number = f"{series}-{row['last']:06d}"
     connection.execute(
-        "INSERT INTO invoice_number (workspace, number, invoice) VALUES (%s, %s, %s)", (workspace, number, invoice)
+        "INSERT INTO invoice_number (workspace, number, invoice) VALUES (%s, %s, %s)",
+        (workspace, number, invoice),
     )
     return number
 

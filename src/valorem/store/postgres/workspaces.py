@@ -19,7 +19,9 @@ def create(
     """
     connection.execute("LOCK TABLE workspace IN SHARE ROW EXCLUSIVE MODE")
     if connection.execute("SELECT 1 FROM workspace WHERE name = %s", (name,)).fetchone():
-        raise ConflictError(f"there is already a workspace named {name!r}", field="name", hint="choose another name")
+        raise ConflictError(
+            f"there is already a workspace named {name!r}", field="name", hint="choose another name"
+        )
     row = connection.execute(
         "INSERT INTO workspace (id, name, kind, clock_at, created_at)"
         " SELECT coalesce(max(id), 0) + 1, %s, %s, %s, %s FROM workspace RETURNING id, name, kind, clock_at",
@@ -48,7 +50,9 @@ def load_all(connection: Connection) -> list[Workspace]:
 
 def move_clock(connection: Connection, workspace: int, to: datetime) -> None:
     """Set a sandbox's clock; the verb has checked that it moves forward."""
-    connection.execute("UPDATE workspace SET clock_at = %s WHERE id = %s AND kind = 'sandbox'", (to, workspace))
+    connection.execute(
+        "UPDATE workspace SET clock_at = %s WHERE id = %s AND kind = 'sandbox'", (to, workspace)
+    )
 
 
 def _workspace(row: Row) -> Workspace:

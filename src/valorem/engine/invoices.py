@@ -1,0 +1,233 @@
+"""Invoices: see the next one before its time, list, read, explain down to the events, and prove a final one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from valorem.core.billing.canonical import canonical_bytes, invoice_digest, read_invoice
+from valorem.core.billing.draft import draft_note
+from valorem.core.billing.explain import explain_line as explain_text
+from valorem.core.billing.invoice import Invoice, Line
+from valorem.core.billing.needs import recent_needs
+from valorem.core.billing.projection import Preview, preview
+from valorem.core.billing.schedule import period_index_at
+from valorem.core.billing.terms import terms_of
+from valorem.core.errors import NotFoundError, UnprocessableError
+from valorem.engine.assembling import Basis, ahead_of, basis_of, invoice_at, usage_of_period
+from valorem.engine.browsing import EventPage, events_of
+from valorem.engine.catalog import catalog_at
+from valorem.engine.contracts import get_contract
+from valorem.engine.engine import Transaction
+from valorem.engine.measuring import measure
+from valorem.engine.tallies import live_tallies, recorded_tallies
+from valorem.store.postgres import contracts, invoices
+from valorem.store.postgres.invoices import InvoiceHeader, InvoiceStatus
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInvoice:
+    """One invoice as it stands.
+
+    Attributes:
+        header: Where it is in its life.
+        invoice: What it says; for a draft computed this instant.
+        digest: SHA-256 (hex) of the canonical bytes; None for a draft.
+        subjects: The subjects whose events it bills.
+    """
+
+    header: InvoiceHeader
+    invoice: Invoice
+    digest: str | None
+    subjects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A line of an invoice, its arithmetic, and a page of the events behind it.
+
+    Attributes:
+        line: The line.
+        text: The arithmetic, a row for each step.
+        events: A page of events in order of time; empty for a fixed fee.
+    """
+
+    line: Line
+    text: tuple[str, ...]
+    events: EventPage | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Whether a finalised invoice, computed again from the recorded events up to its cut-off, gives the same bytes."""
+
+    same: bool
+    digest: str
+    recomputed_digest: str
+
+
+def preview_invoice(tx: Transaction, contract_id: str, *, at: datetime | None = None) -> Preview:
+    """The running period's invoice so far, and projected to the period's end.
+
+    Args:
+        tx: The transaction; a snapshot, so that all of it is of one instant.
+        contract_id: The contract.
+        at: The instant looked at; now where left out.
+
+    Raises:
+        NotFoundError: If there is no such contract.
+        InvalidInputError: If the contract does not run at that instant.
+    """
+    row = get_contract(tx, contract_id)
+    at = tx.now if at is None else at
+    index = period_index_at(row.contract, at)
+    basis = ahead_of(tx, basis_of(tx, row.contract, index + 1), row.next_index)
+    usage = {late: usage_of_period(tx, basis, late) for late in basis.late}
+    usage[index] = usage_of_period(tx, basis, index, until=at)
+    needs = recent_needs(basis.terms, at)
+    read = live_tallies(tx, basis.subjects, [need.meter for need in needs])
+    recent = measure(tx, basis.subjects, needs, read) if needs else None
+    return preview(basis.terms, at, usage, basis.billed, recent)
+
+
+def list_invoices(
+    tx: Transaction,
+    *,
+    customer: str | None = None,
+    contract: str | None = None,
+    status: InvoiceStatus | None = None,
+    after: str | None = None,
+    limit: int = 50,
+) -> list[InvoiceHeader]:
+    """Headers in order of issue, from after an id on."""
+    return invoices.load_page(
+        tx.connection,
+        tx.workspace.id,
+        customer=customer,
+        contract=contract,
+        status=status,
+        after=after,
+        limit=limit,
+    )
+
+
+def get_invoice(tx: Transaction, invoice: str) -> StoredInvoice:
+    """One invoice by id or number; a draft is computed from the counters this instant.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    header = _find(tx, invoice)
+    if header.status == "draft":
+        row = get_contract(tx, header.contract)
+        basis = ahead_of(tx, basis_of(tx, row.contract, header.index), row.next_index)
+        return StoredInvoice(header, invoice_at(tx, basis), None, basis.subjects)
+    sealed = invoices.load_document(tx.connection, tx.workspace.id, header.id)
+    assert sealed is not None  # written in the transaction that finalised it
+    subjects = tuple(sealed.inputs["subjects"])
+    return StoredInvoice(header, read_invoice(sealed.document), sealed.digest.hex(), subjects)
+
+
+def explain_line(
+    tx: Transaction, invoice: str, line: int, *, after: str | None = None, limit: int = 50
+) -> Explanation:
+    """Explain one line: its arithmetic, then the very events, page by page.
+
+    Args:
+        tx: The transaction.
+        invoice: Id or number.
+        line: Its number on the invoice, counted from 1.
+        after: Cursor of the page before.
+        limit: Events on a page.
+
+    Raises:
+        NotFoundError: If there is no such invoice or line.
+    """
+    stored = get_invoice(tx, invoice)
+    found = _line(stored.invoice.lines, line)
+    text = tuple(explain_text(found, stored.invoice.currency))
+    if not found.selectors:
+        return Explanation(found, text, None)
+    selector = found.selectors[0]
+    catalog = catalog_at(tx, stored.invoice.catalog_version)
+    contract = get_contract(tx, stored.invoice.contract).contract
+    meters = [
+        priced.meter
+        for priced in terms_of(contract, catalog).priced
+        if priced.meter.fingerprint() == selector.fingerprint
+    ]
+    if not meters:
+        raise UnprocessableError(
+            "the line's meter is not in the catalog version it was priced by", field="line"
+        )
+    page = events_of(
+        tx,
+        subjects=stored.subjects,
+        meter=meters[0],
+        dimensions=selector.dimensions,
+        start=selector.interval.start,
+        end=selector.interval.end,
+        after=after,
+        limit=limit,
+    )
+    return Explanation(found, text, page)
+
+
+def verify_invoice(tx: Transaction, invoice: str) -> Verification:
+    """Compute a finalised invoice again from the recorded events, as they stood at its cut-off.
+
+    Raises:
+        NotFoundError: If there is no such invoice.
+        UnprocessableError: If it is still a draft.
+    """
+    header = _find(tx, invoice)
+    sealed = invoices.load_document(tx.connection, tx.workspace.id, header.id)
+    if sealed is None:
+        raise UnprocessableError(
+            "a draft has nothing to prove yet", field="invoice", hint="finalise it first"
+        )
+    basis = _basis_again(tx, sealed.inputs)
+    cutoff = int(sealed.inputs["cutoff_seq"])
+    read = recorded_tallies(tx, basis.subjects, until_seq=cutoff)
+    if header.kind == "note":
+        usage = {
+            index: usage_of_period(tx, basis, index, read=read, until_seq=cutoff) for index in basis.late
+        }
+        again = draft_note(basis.terms, basis.index, usage, basis.billed)
+    else:
+        again = invoice_at(tx, basis, read=read, until_seq=cutoff)
+    recomputed = invoice_digest(canonical_bytes(again) if again is not None else b"")
+    return Verification(recomputed == sealed.digest, sealed.digest.hex(), recomputed.hex())
+
+
+def _basis_again(tx: Transaction, inputs: Mapping[str, Any]) -> Basis:
+    contract = contracts.read_contract(inputs["contract"])
+    documents = [
+        invoices.load_document(tx.connection, tx.workspace.id, earlier) for earlier in inputs["earlier"]
+    ]
+    return Basis(
+        terms=terms_of(contract, catalog_at(tx, contract.catalog_version)),
+        index=inputs["index"],
+        subjects=tuple(inputs["subjects"]),
+        late=tuple(inputs["late"]),
+        earlier=tuple(inputs["earlier"]),
+        billed=tuple(line for each in documents if each for line in read_invoice(each.document).lines),
+    )
+
+
+def _find(tx: Transaction, invoice: str) -> InvoiceHeader:
+    load = invoices.load if invoice.startswith("inv_") else invoices.load_by_number
+    header = load(tx.connection, tx.workspace.id, invoice)
+    if header is None:
+        raise NotFoundError(
+            f"there is no invoice {invoice[:60]!r}", field="invoice", hint="give its id (inv_…) or its number"
+        )
+    return header
+
+
+def _line(lines: Sequence[Line], number: int) -> Line:
+    if not 1 <= number <= len(lines):
+        raise NotFoundError(
+            f"the invoice has no line {number}", field="line", hint=f"its lines are 1 to {len(lines)}"
+        )
+    return lines[number - 1]
