@@ -23,11 +23,13 @@ from valorem.core.pricing.package import packages
 from valorem.core.pricing.parts import Usage
 from valorem.core.pricing.percentage import Percentage
 from valorem.core.pricing.pipeline import rate
-from valorem.core.pricing.policies import DEFAULT_POLICIES
+from valorem.core.pricing.policies import DEFAULT_POLICIES, PricePolicies
 from valorem.core.pricing.price import Price
 from valorem.core.pricing.tiers import tier_of
 
 START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+#: This peer bills a graduated first tier's flat fee at nought, and a volume tier's only once something was used.
+CHARGE_POLICIES = {"graduated": DEFAULT_POLICIES, "volume": PricePolicies(flat_at_zero="not")}
 METER = {"meter": "charge", "event": "charge", "aggregate": "sum", "value": "data.value"}
 
 
@@ -92,8 +94,14 @@ def used(quantity: Any, events: int = 1, **dimensions: str) -> Measured:
     return Measured(dimensions, number(quantity), events)
 
 
-def exact_amount(fields: Mapping[str, Any], quantity: Any) -> Decimal:
-    return sum((line.exact - line.discount for line in rated(fields, used(quantity)).lines), Decimal(0))
+def exact_amount(
+    fields: Mapping[str, Any], quantity: Any, policies: PricePolicies = DEFAULT_POLICIES
+) -> Decimal:
+    price = Price.model_validate(fields)
+    lines = rate(
+        price, [Segment(START, END, (used(quantity),))], currency="USD", meter="charge", policies=policies
+    ).lines
+    return sum((line.exact - line.discount for line in lines), Decimal(0))
 
 
 def to_cents(amount: Decimal, currency: str = "USD") -> Decimal:
@@ -104,6 +112,11 @@ def to_cents(amount: Decimal, currency: str = "USD") -> Decimal:
 def event_of(index: int, value: Any, **data: Any) -> Event:
     at = START + timedelta(seconds=index)
     return Event(str(index), "case", "charge", "customer", at, {"value": number(value), **data})
+
+
+def amount_answers(amount: Decimal, units: Any) -> dict[str, Any]:
+    unit_amount = effective_unit_amount(amount, number(units))
+    return {"amount": amount, "unit_amount": unit_amount, "amount_cents": to_cents(amount)}
 
 
 # Tiers and packages
@@ -130,21 +143,21 @@ def package_count(inputs: Inputs) -> Any:
 @adapter("charge.graduated", "charge.volume")
 def charge_tiered(inputs: Inputs) -> Any:
     case: Case = inputs["case"]
-    fields = tiered(case.kind.removeprefix("charge."), inputs["tiers"])
-    amount = exact_amount(fields, inputs["units"])
-    return asked(
-        case, {"amount": amount, "unit_amount": effective_unit_amount(amount, number(inputs["units"]))}
-    )
+    model = case.kind.removeprefix("charge.")
+    amount = exact_amount(tiered(model, inputs["tiers"]), inputs["units"], CHARGE_POLICIES[model])
+    return asked(case, amount_answers(amount, inputs["units"]))
 
 
 @adapter("charge.graduated_percentage")
 def charge_graduated_percentage(inputs: Inputs) -> Any:
-    return {"amount": exact_amount(share_tiers(inputs["tiers"]), inputs["units"])}
+    amount = exact_amount(share_tiers(inputs["tiers"]), inputs["units"])
+    return asked(inputs["case"], amount_answers(amount, inputs["units"]))
 
 
 @adapter("charge.package")
 def charge_package(inputs: Inputs) -> Any:
-    return asked(inputs["case"], {"amount": exact_amount(package_fields(inputs), inputs["units"])})
+    amount = exact_amount(package_fields(inputs), inputs["units"])
+    return asked(inputs["case"], amount_answers(amount, inputs["units"]))
 
 
 def package_fields(inputs: Inputs) -> dict[str, Any]:
@@ -159,7 +172,8 @@ def package_fields(inputs: Inputs) -> dict[str, Any]:
 @adapter("charge.standard")
 def charge_standard(inputs: Inputs) -> Any:
     fields = {"model": "per_unit", "amount": inputs.get("unit_price", inputs.get("amount"))}
-    return asked(inputs["case"], {"amount": exact_amount(fields, inputs["units"])})
+    amount = exact_amount(fields, inputs["units"])
+    return asked(inputs["case"], amount_answers(amount, inputs["units"]))
 
 
 @adapter("charge.dynamic")

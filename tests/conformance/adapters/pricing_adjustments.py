@@ -102,10 +102,13 @@ def invoice_pipeline(inputs: Inputs) -> Any:
     if "lines" in inputs:
         lines = {name: number(amount) for name, amount in inputs["lines"].items()}
     elif "price" in inputs:
-        lines = {"usage": priced(inputs["price"], inputs["quantity"])}
+        free = sum(
+            (number(each["usage"]) for each in inputs.get("adjust", ()) if "usage" in each), Decimal(0)
+        )
+        lines = {"usage": priced(inputs["price"], usage_discount(number(inputs["quantity"]), free).quantity)}
     else:
         lines = {"usage": number(inputs["subtotal"])}
-    changes = [adjustment(each) for each in inputs.get("adjust", ())]
+    changes = [adjustment(each) for each in inputs.get("adjust", ()) if "usage" not in each]
     coupons = inputs.get("line_coupon", {})
     changes += [Adjustment("percent", number(share), (name,)) for name, share in coupons.items()]
     if "invoice_coupon" in inputs:

@@ -94,3 +94,5 @@ def test_a_dimension_the_meter_lacks_is_named():
     with pytest.raises(InvalidInputError, match=r"'modle'.*it has model, mode"):
         matrix.check_dimensions(("model", "mode"))
     matrix.check_dimensions(("modle", "mode"))
+    fresh = price(model="matrix", rates=[{"modle": "a", "amount": 1}], multipliers={"mode": {"batch": "0.5"}})
+    assert fresh == matrix

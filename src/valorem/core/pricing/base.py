@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, ClassVar, Literal, Protocol
 from zoneinfo import ZoneInfo
 
@@ -31,21 +32,7 @@ class Rater(Protocol):
         """What the usage between two instants of a period costs; ``None`` before means the period begins here."""
 
 
-class Rates(Entry):
-    """Base of everything that can rate a usage."""
-
-    def parts(self, usage: Usage, policies: PricePolicies) -> tuple[Part, ...]:
-        """What a usage counted from the period's start costs, part by part."""
-        raise NotImplementedError
-
-    def between(self, before: Usage | None, after: Usage, policies: PricePolicies) -> tuple[Part, ...]:
-        """price(after) − price(before), part by part; ``None`` before means the period begins here."""
-        if before is None:
-            return self.parts(after, policies)
-        return difference(self.parts(before, policies), self.parts(after, policies))
-
-
-class PriceBase(Rates):
+class PriceBase(Entry):
     """The fields of every price; applied in the order of :data:`valorem.core.pricing.pipeline.ORDER`.
 
     Attributes:
@@ -87,7 +74,17 @@ class PriceBase(Rates):
             )
         return self
 
-    @property
+    def parts(self, usage: Usage, policies: PricePolicies) -> tuple[Part, ...]:
+        """What a usage counted from the period's start costs, part by part."""
+        raise NotImplementedError
+
+    def between(self, before: Usage | None, after: Usage, policies: PricePolicies) -> tuple[Part, ...]:
+        """price(after) − price(before), part by part; ``None`` before means the period begins here."""
+        if before is None:
+            return self.parts(after, policies)
+        return difference(self.parts(before, policies), self.parts(after, policies))
+
+    @cached_property
     def dimensions(self) -> tuple[str, ...]:
         """The meter's dimensions this price looks at, derived ones included; other dimensions are summed over."""
         named = (*self.own_dimensions(), *self.by, *self.multipliers)

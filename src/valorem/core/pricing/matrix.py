@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
+from itertools import product
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -46,13 +48,6 @@ class Rate(Entry):
         """Dimension to the values the row is for; a dimension that is not named may have any."""
         return {name: match for name, match in self.__pydantic_extra__.items() if match != ANY}
 
-    def matches(self, dimensions: Mapping[str, str | None]) -> bool:
-        """Whether the row is for this combination of values."""
-        return all(
-            dimensions.get(name) in (match if isinstance(match, tuple) else (match,))
-            for name, match in self.where.items()
-        )
-
     def identity(self) -> tuple[tuple[str, Match], ...]:
         """What makes two rows versions of each other."""
         return tuple(sorted(self.where.items()))
@@ -92,19 +87,45 @@ class Matrix(PriceBase):
         """Every dimension a row names, in the order written."""
         return tuple(dict.fromkeys(name for row in self.rates for name in row.__pydantic_extra__))
 
+    @cached_property
+    def _index(self) -> dict[tuple[str, ...], dict[tuple[str, ...], list[int]]]:
+        """Named dimensions, most first, to their values to the rows: a lookup does not slow down with the table."""
+        index: dict[tuple[str, ...], dict[tuple[str, ...], list[int]]] = {}
+        for number, row in enumerate(self.rates):
+            where = row.where
+            by_values = index.setdefault(tuple(sorted(where)), {})
+            choices = [match if isinstance(match, tuple) else (match,) for _, match in sorted(where.items())]
+            for values in product(*choices):
+                by_values.setdefault(values, []).append(number)
+        return dict(sorted(index.items(), key=lambda item: -len(item[0])))
+
+    def _fitting(self, dimensions: Mapping[str, str | None]) -> Iterator[tuple[int, list[int]]]:
+        """The rows that fit a combination of values, as (dimensions named, rows in the order written)."""
+        for names, by_values in self._index.items():
+            values = tuple(value for name in names if (value := dimensions.get(name)) is not None)
+            if len(values) == len(names) and (rows := by_values.get(values)):
+                yield len(names), rows
+
     def row_for(
         self, dimensions: Mapping[str, str | None], at: datetime, zone: ZoneInfo | None = None
     ) -> Rate | None:
-        """The row in force at an instant for a combination of values."""
-        fitting = [row for row in self.rates if row.matches(dimensions) and in_force(row.start, at, zone)]
-        if not fitting:
+        """The row in force at an instant for a combination of values.
+
+        Of rows that name equally many dimensions the one written first counts, in its latest version.
+        """
+        most, standing = -1, list[int]()
+        for named, numbers in self._fitting(dimensions):
+            if standing and named < most:
+                break
+            most = named
+            standing += [each for each in numbers if in_force(self.rates[each].start, at, zone)]
+        if not standing:
             return None
-        most = max(len(row.where) for row in fitting)
-        first = next(row for row in fitting if len(row.where) == most)
-        versions = [row for row in fitting if row.identity() == first.identity()]
-        return max(
-            versions, key=lambda row: (row.start is not None, row.start and instant_of(row.start, zone))
-        )
+        first = self.rates[min(standing)].identity()
+        versions = [row for row in (self.rates[each] for each in standing) if row.identity() == first]
+        undated = [row for row in versions if row.start is None]
+        dated = [(instant_of(row.start, zone), row) for row in versions if row.start is not None]
+        return max(dated, key=lambda each: each[0])[1] if dated else undated[0]
 
     def rates_for(
         self, dimensions: Mapping[str, str | None], at: datetime, zone: ZoneInfo | None = None
@@ -115,7 +136,7 @@ class Matrix(PriceBase):
 
     def rank(self, dimensions: Mapping[str, str | None]) -> int:
         """The index of the first row that fits."""
-        return next((i for i, row in enumerate(self.rates) if row.matches(dimensions)), len(self.rates))
+        return min((rows[0] for _, rows in self._fitting(dimensions)), default=len(self.rates))
 
     def dated(self) -> Iterator[date]:
         """The version's own date and those of its rows."""
@@ -135,7 +156,7 @@ class Matrix(PriceBase):
 
 def combinations(values: Mapping[str, int] | list[int]) -> Decimal:
     """How many rows a full table over dimensions with so many values has."""
-    product = ONE
+    rows = ONE
     for count in values.values() if isinstance(values, Mapping) else values:
-        product *= count
-    return product
+        rows *= count
+    return rows

@@ -1,6 +1,7 @@
 """Per unit: quantity times amount."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -9,23 +10,30 @@ from zoneinfo import ZoneInfo
 from pydantic import model_validator
 
 from valorem.core.numbers import ONE
-from valorem.core.pricing.base import PriceBase, Rates
-from valorem.core.pricing.parts import Part, Usage, times
+from valorem.core.pricing.base import PriceBase
+from valorem.core.pricing.parts import Part, Usage, difference, times
 from valorem.core.pricing.policies import PricePolicies
 from valorem.core.pricing.tiers import Per
 from valorem.core.units import Amount
 
 
-class UnitRate(Rates):
+@dataclass(frozen=True, slots=True)
+class UnitRate:
     """So much for each ``per`` units."""
 
-    amount: Amount
-    per: Per = ONE
+    amount: Decimal
+    per: Decimal = ONE
     label: str = "usage"
 
     def parts(self, usage: Usage, policies: PricePolicies) -> tuple[Part, ...]:  # noqa: ARG002 - linear
         """One part; none where nothing was used."""
         return unit_parts(usage, self.amount, self.per, self.label)
+
+    def between(self, before: Usage | None, after: Usage, policies: PricePolicies) -> tuple[Part, ...]:
+        """price(after) − price(before)."""
+        if before is None:
+            return self.parts(after, policies)
+        return difference(self.parts(before, policies), self.parts(after, policies))
 
 
 def unit_parts(usage: Usage, amount: Decimal, per: Decimal, label: str = "usage") -> tuple[Part, ...]:

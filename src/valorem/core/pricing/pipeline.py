@@ -178,7 +178,9 @@ def _count(
             converted = counted.converted + version.convert.apply(measured.quantity).invoiced
     quantity = converted - counted.converted
     if version.convert is not None:
-        steps.append(Step("unit conversion", _conversion_text(version.convert, counted, quantity), quantity))
+        steps.append(
+            Step("unit conversion", _conversion_text(version.convert, measured, quantity, counted), quantity)
+        )
     counted.converted = converted
     free = min(quantity, max(ZERO, version.included - period.included_used)) if quantity > 0 else ZERO
     period.included_used += free
@@ -189,13 +191,15 @@ def _count(
     return steps
 
 
-def _conversion_text(convert: Conversion, counted: _Counted, quantity: Decimal) -> str:
+def _conversion_text(convert: Conversion, measured: Measured, quantity: Decimal, counted: _Counted) -> str:
     factor = (
         f"/ {plain(convert.divide)}" if convert.divide is not None else f"× {plain(convert.multiply or ONE)}"
     )
     rounded = f" rounded {convert.rounding}" if convert.rounding != "none" else ""
-    before = f" − {plain(counted.converted)} before" if counted.converted else ""
-    return f"{plain(counted.measured)} {factor}{rounded}{before} = {plain(quantity)}"
+    if not counted.converted or convert.apply(measured.quantity).invoiced == quantity:
+        return f"{plain(measured.quantity)} {factor}{rounded} = {plain(quantity)}"
+    running = f"{plain(counted.measured)} {factor}{rounded}"
+    return f"{running} − {plain(counted.converted)} before = {plain(quantity)}"
 
 
 def _standing(slices: Sequence[_Slice]) -> Iterator[_Slice]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -123,7 +124,7 @@ class Price(
         """How its lines are called."""
         return self.root.name if isinstance(self.root, DatedPrice) else self.versions[0].name
 
-    @property
+    @cached_property
     def dimensions(self) -> tuple[str, ...]:
         """The meter's dimensions any version looks at; usage must be measured by these and no others."""
         return tuple(dict.fromkeys(name for version in self.versions for name in version.dimensions))
