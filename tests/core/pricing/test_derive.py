@@ -54,7 +54,7 @@ def test_a_threshold_is_a_dimension_of_the_whole_event():
         ("short",),
         ("long",),
     ]
-    long.check_dimensions(derived.dimension_names)
+    assert long.dimensions == derived.dimension_names
 
 
 def test_each_reading_has_its_own_cost():

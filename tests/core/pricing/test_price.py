@@ -4,7 +4,6 @@ import pytest
 from pydantic import ValidationError
 
 from tests.core.pricing.builders import END, MIDDLE, START, price
-from valorem.core.errors import InvalidInputError
 from valorem.core.pricing.price import Price
 
 PER_UNIT = {"model": "per_unit", "amount": "1"}
@@ -86,13 +85,14 @@ def test_mistakes_are_named(fields, said):
         Price.model_validate(fields)
 
 
-def test_a_dimension_the_meter_lacks_is_named():
-    matrix = price(
-        model="matrix", rates=[{"modle": "a", "amount": 1}], multipliers={"mode": {"batch": "0.5"}}
-    )
-    assert matrix.dimensions == ("modle", "mode")
-    with pytest.raises(InvalidInputError, match=r"'modle'.*it has model, mode"):
-        matrix.check_dimensions(("model", "mode"))
-    matrix.check_dimensions(("modle", "mode"))
-    fresh = price(model="matrix", rates=[{"modle": "a", "amount": 1}], multipliers={"mode": {"batch": "0.5"}})
-    assert fresh == matrix
+def test_a_price_says_which_dimensions_it_looks_at():
+    fields = {
+        "model": "matrix",
+        "rates": [{"model": "a", "kind": "b", "amount": 1}, {"kind": "c", "region": "*", "amount": 2}],
+        "by": ["team"],
+        "multipliers": {"mode": {"batch": "0.5"}},
+    }
+    assert price(**fields).dimensions == ("model", "kind", "region", "team", "mode")
+    looked_at = price(**fields)
+    assert looked_at.dimensions
+    assert looked_at == price(**fields)
