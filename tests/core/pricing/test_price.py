@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.core.pricing.builders import END, MIDDLE, START, price
+from valorem.core.errors import InvalidInputError
 from valorem.core.pricing.price import Price
 
 PER_UNIT = {"model": "per_unit", "amount": "1"}
@@ -96,3 +97,10 @@ def test_a_price_says_which_dimensions_it_looks_at():
     looked_at = price(**fields)
     assert looked_at.dimensions
     assert looked_at == price(**fields)
+
+
+def test_a_dimension_the_meter_lacks_is_named():
+    matrix = price(model="matrix", rates=[{"modle": "a", "amount": 1}])
+    with pytest.raises(InvalidInputError, match=r"'modle'.*it has model, mode"):
+        matrix.check_dimensions(("model", "mode"))
+    matrix.check_dimensions(("modle", "mode"))

@@ -6,7 +6,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.pricing.builders import rows, version
+from tests.core.pricing.builders import rows
 from valorem.core.metering.recurring import Change, Days
 from valorem.core.pricing.graduated import Graduated
 from valorem.core.pricing.prorated import (
@@ -22,10 +22,8 @@ from valorem.core.pricing.volume import Volume
 D = Decimal
 TIERS = [{"up_to": 5, "unit": 10, "flat": 100}, {"unit": 5, "flat": 50}]
 SEPTEMBER = Days(date(2023, 9, 1), date(2023, 10, 1))
-GRADUATED = version(model="graduated", tiers=TIERS)
-VOLUME = version(model="volume", tiers=TIERS)
-assert isinstance(GRADUATED, Graduated)
-assert isinstance(VOLUME, Volume)
+GRADUATED = Graduated.model_validate({"model": "graduated", "tiers": TIERS})
+VOLUME = Volume.model_validate({"model": "volume", "tiers": TIERS})
 
 
 def test_units_are_charged_for_the_days_they_were_there():

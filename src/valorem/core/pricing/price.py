@@ -1,6 +1,6 @@
 """A price as the catalog holds it: one model, or dated versions of it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ConfigDict, Discriminator, Field, RootModel, Tag, model_validator
 
 from valorem.core.catalog.entry import Entry, Key
+from valorem.core.errors import InvalidInputError
 from valorem.core.pricing.base import PriceBase
 from valorem.core.pricing.dates import in_force, instant_of
 from valorem.core.pricing.event_amount import EventAmount
@@ -151,6 +152,20 @@ class Price(
         """
         dates = {instant_of(each, zone) for version in self.versions for each in version.dated()}
         return tuple(sorted(instant for instant in dates if start < instant < end))
+
+    def check_dimensions(self, known: Collection[str], field: str = "prices") -> None:
+        """Refuse a price that looks at a dimension its (derived) meter does not have.
+
+        Raises:
+            InvalidInputError: With the dimensions there are.
+        """
+        for name in self.dimensions:
+            if name not in known:
+                raise InvalidInputError(
+                    f"the price looks at dimension {name!r}, which the meter does not have",
+                    field=field,
+                    hint=f"it has {', '.join(known) or 'no dimensions'}",
+                )
 
 
 def _event_rules(version: PriceBase) -> object:

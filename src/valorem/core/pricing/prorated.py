@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 from valorem.core.metering.recurring import Change, Days, to_quantity
 from valorem.core.numbers import ZERO, exact
@@ -43,11 +44,12 @@ def prorate_changes(
     """
     end = until if until is not None else period.end
 
-    def share(day: date) -> Decimal:
-        return to_quantity(period.share_from(day) - period.share_from(end))
+    def weighed(units: Decimal, day: date) -> LevelChange:
+        share = period.share_from(day) - period.share_from(end)
+        return LevelChange(units, to_quantity(Fraction(units) * share))
 
-    whole = (LevelChange(carried, carried * share(period.start)),) if carried else ()
-    return (*whole, *(LevelChange(units, units * share(day)) for day, units in changes))
+    whole = (weighed(carried, period.start),) if carried else ()
+    return (*whole, *(weighed(units, day) for day, units in changes))
 
 
 def toggles(changes: Iterable[Change], carried: Iterable[str] = ()) -> tuple[tuple[date, Decimal], ...]:
