@@ -7,7 +7,9 @@ from pathlib import Path
 
 from docs.generating.catalog import catalog
 from docs.generating.client import client
+from docs.generating.command_line import commands
 from docs.generating.facts import errors, limits, settings
+from docs.generating.http import http
 
 FOLDER = Path(__file__).parent / "reference"
 
@@ -15,6 +17,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "settings.md": settings,
     "limits.md": limits,
     "catalog.md": catalog,
+    "http.md": http,
+    "commands.md": commands,
     "client.md": client,
     "errors.md": errors,
 }

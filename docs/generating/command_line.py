@@ -1,11 +1,20 @@
 """The command line page: what ``--help`` says, for every command."""
 
-import click
+from typing import Any, cast
+
+from typer.main import get_command
 
 from docs.generating.markdown import markdown, page, table
+from valorem.cli.main import command_line
+from valorem.cli.serving import Machine
 
 
-def command_line_page(root: click.Command, name: str) -> str:
+def commands() -> str:
+    """Every command; saying what there is needs no machine to do it on."""
+    return command_line_page(get_command(command_line(cast("Machine", None))), "valorem")
+
+
+def command_line_page(root: Any, name: str) -> str:
     """Every command below ``root``, with its arguments and options."""
     return page(
         "Command line",
@@ -14,15 +23,16 @@ def command_line_page(root: click.Command, name: str) -> str:
     )
 
 
-def _told(command: click.Command, path: str) -> list[str]:
-    if isinstance(command, click.Group):
+def _told(command: Any, path: str) -> list[str]:
+    # Typer brings its own copy of click, whose classes have no public name.
+    if inside := getattr(command, "commands", None):
         return [
             section
-            for name, inner in command.commands.items()
+            for name, inner in inside.items()
             if not inner.hidden
             for section in _told(inner, f"{path} {name}")
         ]
-    with click.Context(command, info_name=path) as context:
+    with command.context_class(command, info_name=path) as context:
         usage = " ".join([path, *command.collect_usage_pieces(context)])
         rows = [
             (f"`{record[0]}`", markdown(record[1]))
