@@ -96,16 +96,18 @@ def list_invoices(
     customer: str | None = None,
     contract: str | None = None,
     status: InvoiceStatus | None = None,
+    newest_first: bool = False,
     after: str | None = None,
     limit: int = 50,
 ) -> list[InvoiceHeader]:
-    """Headers in order of issue, from after an id on."""
+    """Headers in order of issue, or the newest first, from after an id on."""
     return invoices.load_page(
         tx.connection,
         tx.workspace.id,
         customer=customer,
         contract=contract,
         status=status,
+        newest_first=newest_first,
         after=after,
         limit=limit,
     )

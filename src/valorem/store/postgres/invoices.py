@@ -119,11 +119,15 @@ def load_page(
     customer: str | None = None,
     contract: str | None = None,
     status: InvoiceStatus | None = None,
+    newest_first: bool = False,
     after: str | None = None,
     limit: int = 50,
 ) -> list[InvoiceHeader]:
-    """Headers in order of id (that is, of creation), from after an id on."""
-    conditions, values = ["workspace = %s", "id > %s"], [workspace, after or ""]
+    """Headers in order of id (that is, of issue), or the newest first, from after an id on."""
+    conditions, values = ["workspace = %s"], [workspace]
+    if after:
+        conditions.append("id < %s" if newest_first else "id > %s")
+        values.append(after)
     if contract is not None:
         conditions += ["part = %s", "contract = %s"]
         values += [part_in(contract, "ctr"), contract]
@@ -133,7 +137,8 @@ def load_page(
     if status is not None:
         conditions.append("status = %s")
         values.append(status)
-    statement = f"SELECT {_COLUMNS} FROM invoice WHERE {' AND '.join(conditions)} ORDER BY id LIMIT %s"
+    order = "DESC" if newest_first else "ASC"
+    statement = f"SELECT {_COLUMNS} FROM invoice WHERE {' AND '.join(conditions)} ORDER BY id {order} LIMIT %s"
     return [InvoiceHeader(**row) for row in connection.execute(statement, (*values, limit))]  # type: ignore[call-overload]
 
 
