@@ -19,8 +19,12 @@ RESULTS = Path(__file__).parent / "results"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(NAMES)}; all without any")
-    parser.add_argument("--url", help="a PostgreSQL server on which databases may be made; else an embedded one")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"which: {', '.join(NAMES)}; all without any"
+    )
+    parser.add_argument(
+        "--url", help="a PostgreSQL server on which databases may be made; else an embedded one"
+    )
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(NAMES):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
@@ -55,12 +59,10 @@ def _show(name: str, measurements: list[Measurement]) -> None:
         print("  ".join([row[0].ljust(len(first)), *others]))
 
 
-def _text(value: float | int | str | None) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else value
+def _text(value: float | str | None) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
 
 
 main()

@@ -31,7 +31,10 @@ def databases(url: str | None) -> Iterator[Fresh]:
     if url is not None:
         yield _maker(lambda name: f"{url.rstrip('/')}/{name}")
         return
-    with tempfile.TemporaryDirectory(prefix="valorem-bench-") as folder, EmbeddedPostgres(Path(folder)) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="valorem-bench-") as folder,
+        EmbeddedPostgres(Path(folder)) as server,
+    ):
         yield _maker(server.url_for)
 
 

@@ -137,7 +137,7 @@ def _statements(url: str, requests: list[list[bytes]], clients: int) -> list[lis
             transactions[-1].append((statement, values, how))
             return execute(statement, values, **how)
 
-        connection.execute = note  # type: ignore[method-assign]
+        connection.execute = note  # type: ignore[method-assign, assignment]
         return connection
 
     with patch.object(store, "connect", watched):
@@ -191,12 +191,12 @@ def _phases(url: str, requests: list[list[bytes]]) -> Iterator[Measurement]:
         return patch.object(module, function, timed(name, getattr(module, function)))
 
     with (
-        each("all", ingest._Writer, "write"),
-        each("read events", ingest, "prepare"),
+        each("all", ingest.Writer, "write"),
+        each("read events", recording, "prepare"),
         each("  decode", recording, "decode_event"),
         each("  fingerprint", recording, "fingerprint"),
         each("  identity", recording, "identity"),
-        each("record", ingest, "record"),
+        each("record", recording, "record"),
         each("  claim keys", store, "claim"),
         each("  add up", Counting, "count"),
         each("  write counters", counters, "add"),

@@ -17,6 +17,7 @@ from valorem.engine.history import correct, read_recorded
 from valorem.engine.meters import load_meters
 from valorem.store.postgres import meters as store
 from valorem.store.postgres import recorded
+from valorem.store.postgres.ingest import GROUP
 from valorem.store.postgres.meters import Backfill
 
 #: Batches counted in one transaction; live corrections wait for no more than that.
@@ -71,7 +72,7 @@ def _step(tx: Transaction, unfinished: Sequence[Backfill], most: int) -> tuple[i
     stops = {one.until_seq for one in lagging} | {one.done_seq for one in unfinished if one.done_seq > done}
     until = min(done + most, *stops)
     meters = load_meters(tx.connection, tx.workspace.id, tx.limits).only({one.revision for one in lagging})
-    lines = recorded.scan(tx.connection, tx.workspace.id, after=(store.GROUP, done), until_seq=until)
+    lines = recorded.scan(tx.connection, tx.workspace.id, after=(GROUP, done), until_seq=until)
     sent = ((event, line) for line in lines if (event := read_recorded(line)).type not in CORRECTIONS)
     counting = Counting(tx.workspace.id, meters)
     events = 0
@@ -82,7 +83,6 @@ def _step(tx: Transaction, unfinished: Sequence[Backfill], most: int) -> tuple[i
             assert event.time is not None, "a recorded event has its time"
             counting.count(event.subject, event.time, event.order + one.key, meters.read_recorded(event))
     counting.write(tx.connection)
-    for one in lagging:
-        store.move_backfill(tx.connection, tx.workspace.id, one.revision, until)
+    for backfill in lagging:
+        store.move_backfill(tx.connection, tx.workspace.id, backfill.revision, until)
     return until - done, events
-

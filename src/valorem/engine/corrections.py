@@ -96,8 +96,7 @@ class Correcting:
         lines = load_known(self._connection, self._workspace, earlier)
         if lines:
             self._backfills = {
-                one.revision: one
-                for one in meter_store.hold_backfills(self._connection, self._workspace)
+                one.revision: one for one in meter_store.hold_backfills(self._connection, self._workspace)
             }
         with localcontext(EXACT):
             for key in touched:
@@ -173,9 +172,7 @@ class Correcting:
                         quarter,
                         counters.write_dimensions(dimensions),
                     ),
-                    fold(
-                        self._meters.compiled[revision].aggregation, points.get((revision, dimensions), ())
-                    ),
+                    fold(self._meters.compiled[revision].aggregation, points.get((revision, dimensions), ())),
                 )
 
     def _points(self, subject: str, quarter: datetime) -> _Points:

@@ -18,7 +18,12 @@ T = TypeVar("T")
 
 #: What is recorded was accepted once and is read for ever, whatever limits are declared today.
 _RECORDED = Limits(
-    attribute_bytes=2**40, event_bytes=2**40, data_bytes=2**40, key_bytes=2**40, dimension_bytes=2**40, depth=2**20
+    attribute_bytes=2**40,
+    event_bytes=2**40,
+    data_bytes=2**40,
+    key_bytes=2**40,
+    dimension_bytes=2**40,
+    depth=2**20,
 )
 #: Events whose corrections are looked up at once.
 _PAGE = 1000

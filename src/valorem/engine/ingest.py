@@ -4,6 +4,7 @@ There is no artificial wait: the running commit is the window in which the next 
 """
 
 import asyncio
+import logging
 import secrets
 import threading
 from collections import OrderedDict, deque
@@ -17,14 +18,17 @@ import psycopg
 from psycopg.errors import DeadlockDetected, SerializationFailure, UniqueViolation
 
 from valorem.core.errors import InvalidInputError, OverloadedError
+from valorem.engine import recording
 from valorem.engine.engine import Engine
 from valorem.engine.meters import Meters, load_meters
-from valorem.engine.recording import Candidate, ItemResult, RecordedBeforeError, prepare, record
+from valorem.engine.recording import Candidate, ItemResult, RecordedBeforeError
 from valorem.store.postgres import ingest as store
 from valorem.store.postgres import meters as meter_store
 from valorem.store.postgres import workspaces
 from valorem.store.postgres.database import Connection
 from valorem.store.postgres.ingest import MetersChangedError
+
+_log = logging.getLogger(__name__)
 
 Raws: TypeAlias = Sequence[bytes | InvalidInputError]
 #: How long a writer tries to reach a database that went away before it gives its requests back.
@@ -97,16 +101,18 @@ class Ingestor:
         """
         request = _Request(workspace, raws)
         request.loop = asyncio.get_running_loop()
-        future = request.future = request.loop.create_future()
+        answer: asyncio.Future[list[ItemResult]] = request.loop.create_future()
+        request.future = answer
         self._enqueue(request)
-        return await future
+        return await answer
 
     def ingest(self, workspace: int, raws: Raws) -> list[ItemResult]:
         """The same as :meth:`submit` for a thread that may block."""
         request = _Request(workspace, raws)
-        future = request.future = Future()
+        answer: Future[list[ItemResult]] = Future()
+        request.future = answer
         self._enqueue(request)
-        return future.result()
+        return answer.result()
 
     def drain(self, timeout_s: float = 10.0) -> None:
         """Refuse what comes from now on, commit what waits, and stop; what is left after the timeout is refused."""
@@ -151,14 +157,14 @@ class Ingestor:
             return taken
 
     def _run(self) -> None:
-        writer = _Writer(self._engine)
+        writer = Writer(self._engine)
         try:
             while requests := self._take():
                 _answer(self._commit(writer, requests))
         finally:
             writer.close()
 
-    def _commit(self, writer: "_Writer", requests: list[_Request]) -> list[_Answer]:
+    def _commit(self, writer: "Writer", requests: list[_Request]) -> list[_Answer]:
         """Commit requests together; if something unforeseen breaks that, each by itself."""
         try:
             results = writer.write(
@@ -179,7 +185,19 @@ class Ingestor:
         return answers
 
 
-class _Writer:
+class _Batch:
+    """What one transaction is to write, and what its last attempt answered if it got as far as its commit."""
+
+    __slots__ = ("id", "raws", "results", "workspace")
+
+    def __init__(self, workspace: int, raws: Raws) -> None:
+        self.workspace = workspace
+        self.raws = raws
+        self.id = secrets.randbits(63)
+        self.results: list[ItemResult] = []
+
+
+class Writer:
     """One connection and what it knows of each workspace."""
 
     def __init__(self, engine: Engine) -> None:
@@ -189,56 +207,71 @@ class _Writer:
         self._live: set[int] = set()
 
     def close(self) -> None:
+        """Close the connection; the next write opens another."""
         if self._open is not None:
             self._open.close()
             self._open = None
 
     def write(self, workspace: int, raws: Raws) -> list[ItemResult]:
-        """Write one batch in one transaction, again and again until it is clear what became of it."""
-        batch = secrets.randbits(63)
-        results: list[ItemResult] | None = None
+        """Write one batch in one transaction, again and again until it is clear what became of it.
+
+        Raises:
+            OverloadedError: When the database stays away.
+        """
+        batch = _Batch(workspace, raws)
         deadline = monotonic() + _PATIENCE_S
-        while True:
-            try:
-                connection = self._connection()
-                if results is not None and self._is_committed(connection, workspace, batch):
-                    return results
-                now = self._now(connection, workspace)
-                prepared = self._prepare(connection, workspace, raws, now)
-                candidates = [one for one in prepared if isinstance(one, Candidate)]
-                with connection.transaction():
-                    store.seal(connection, workspace)
-                    recorded = iter(
-                        record(connection, workspace, now, self._meters[workspace], batch, candidates)
-                    )
-                    results = [next(recorded) if isinstance(one, Candidate) else one for one in prepared]
-                return results
-            except MetersChangedError:
-                self._meters.pop(workspace, None)
-            except RecordedBeforeError:
-                assert results is not None, "only an earlier attempt of this call can have recorded the batch"
-                return results
-            except UniqueViolation as error:
-                if error.diag.table_name != "event_batch":
-                    raise
-                batch = secrets.randbits(63)
-            except (DeadlockDetected, SerializationFailure):
-                pass
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                self.close()
+        while not self._is_written(batch):
+            if self._open is None:
                 if monotonic() > deadline:
-                    raise OverloadedError(_AWAY) from error
+                    raise OverloadedError(_AWAY)
                 threading.Event().wait(_PAUSE_S)
+        return batch.results
+
+    def _is_written(self, batch: "_Batch") -> bool:
+        """Attempt to write; False when it is to be done again."""
+        try:
+            self._attempt(batch)
+        except RecordedBeforeError:
+            return True
+        except MetersChangedError:
+            self._meters.pop(batch.workspace, None)
+        except UniqueViolation as error:
+            if error.diag.table_name != "event_batch":
+                raise
+            batch.id = secrets.randbits(63)
+        except (DeadlockDetected, SerializationFailure):
+            return False
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            _log.warning("writing events failed and is tried again: %s", error)
+            self.close()
+        else:
+            return True
+        return False
+
+    def _attempt(self, batch: "_Batch") -> None:
+        workspace, connection = batch.workspace, self._connection()
+        if batch.results and self._is_committed(connection, batch):
+            return
+        now = self._now(connection, workspace)
+        prepared = self._prepare(connection, workspace, batch.raws, now)
+        candidates = [one for one in prepared if isinstance(one, Candidate)]
+        with connection.transaction():
+            store.seal(connection, workspace)
+            settled = iter(
+                recording.record(connection, workspace, now, self._meters[workspace], batch.id, candidates)
+            )
+            batch.results = [next(settled) if isinstance(one, Candidate) else one for one in prepared]
 
     def _connection(self) -> Connection:
         if self._open is None or self._open.closed:
             self._open = store.connect(self._engine.database.url)
         return self._open
 
-    def _is_committed(self, connection: Connection, workspace: int, batch: int) -> bool:
+    @staticmethod
+    def _is_committed(connection: Connection, batch: "_Batch") -> bool:
         with connection.transaction():
-            store.seal(connection, workspace)
-            return store.sequence_of(connection, workspace, batch) is not None
+            store.seal(connection, batch.workspace)
+            return store.sequence_of(connection, batch.workspace, batch.id) is not None
 
     def _now(self, connection: Connection, workspace: int) -> datetime:
         """The workspace's time. Real time needs no look-up once the workspace is known to be live."""
@@ -257,7 +290,7 @@ class _Writer:
         limits = self._engine.limits
         known = self._meters.get(workspace)
         if known is not None:
-            prepared = prepare(workspace, raws, now, known, limits)
+            prepared = recording.prepare(workspace, raws, now, known, limits)
             # Before an event is refused, make sure that it is not for a meter that has been mended meanwhile.
             if all(isinstance(one, Candidate) for one in prepared) or self._is_current(
                 connection, workspace, known
@@ -266,7 +299,7 @@ class _Writer:
         with connection.transaction():
             store.seal(connection, workspace)
             meters = self._meters[workspace] = load_meters(connection, workspace, limits)
-        return prepare(workspace, raws, now, meters, limits)
+        return recording.prepare(workspace, raws, now, meters, limits)
 
     @staticmethod
     def _is_current(connection: Connection, workspace: int, meters: Meters) -> bool:

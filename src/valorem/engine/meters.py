@@ -1,6 +1,7 @@
 """The meters in force: which revisions count, and how a new one begins to."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -53,7 +54,7 @@ class Meters:
         """What is counted for an event that is already recorded or amended: a meter that cannot read it skips it."""
         return _read_each(self.compiled, event)
 
-    def only(self, revisions: Set[int]) -> "Meters":
+    def only(self, revisions: AbstractSet[int]) -> "Meters":
         """The same epoch, as if these were the only revisions; they refuse nothing."""
         chosen = {revision: meter for revision, meter in self.compiled.items() if revision in revisions}
         return Meters(self.epoch, MeterSet(()), (), chosen, chosen, self.ids)
@@ -105,12 +106,13 @@ def activate(tx: Transaction, meters: Sequence[Meter]) -> None:
     wanted = {meter.fingerprint(): meter for meter in meters}
     known = {row.fingerprint: row.id for row in store.revisions(connection, workspace)}
     free = max(known.values(), default=0) + 1
-    for fingerprint in sorted(wanted.keys() - known.keys()):
-        meter = wanted[fingerprint]
+    for fingerprint, meter in wanted.items():
+        if fingerprint in known:
+            continue
         store.insert(
             connection,
             workspace,
-            id=free,
+            revision=free,
             meter=meter.key,
             fingerprint=fingerprint,
             definition=meter.model_dump_json(),

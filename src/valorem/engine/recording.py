@@ -245,9 +245,7 @@ def _results(
             results.append(ACCEPTED)
             continue
         owner = first[candidate.key]
-        stays = (
-            candidates[owner].fingerprint if owner in kept else known[candidate.key].fingerprint
-        )
+        stays = candidates[owner].fingerprint if owner in kept else known[candidate.key].fingerprint
         results.append(DUPLICATE if candidate.fingerprint == stays else CONFLICT)
     return results
 

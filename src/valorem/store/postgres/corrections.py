@@ -50,7 +50,9 @@ def insert(connection: Connection, workspace: int, corrections: Sequence[Correct
         )
 
 
-def load(connection: Connection, targets: Sequence[bytes], until_seq: int | None = None) -> list[CorrectionRow]:
+def load(
+    connection: Connection, targets: Sequence[bytes], until_seq: int | None = None
+) -> list[CorrectionRow]:
     """Every correction of these events, in no order that means anything.
 
     Args:
@@ -72,7 +74,12 @@ def load(connection: Connection, targets: Sequence[bytes], until_seq: int | None
     )
     return [
         CorrectionRow(
-            row["target"].bytes, row["key"].bytes, row["batch"], row["raw"], row["received_at"], row["moved_to"]
+            row["target"].bytes,
+            row["key"].bytes,
+            row["batch"],
+            row["raw"],
+            row["received_at"],
+            row["moved_to"],
         )
         for row in rows
     ]

@@ -1,6 +1,6 @@
 """Counters: the mergeable state of one meter revision for one subject, quarter hour and combination of dimensions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import LiteralString, NamedTuple
@@ -23,7 +23,7 @@ FROM unnest(%s::smallint[], %s, %s::integer[], %s, %s, %s::bigint[], %s::numeric
     AS more (part, subject, revision, bucket, dimensions, n, total)
 ON CONFLICT ({_COLUMNS}) DO UPDATE
 SET n = known.n + excluded.n, total = coalesce(known.total + excluded.total, known.total, excluded.total)
-"""  # noqa: S608
+"""
 _ADD_ALL: LiteralString = f"""
 INSERT INTO counter AS known ({_COLUMNS}, n, total, moment, low, high, last, last_at, last_key)
 SELECT part, %s, subject, revision, bucket, dimensions, n, total, moment, low, high, last, last_at, last_key
@@ -39,14 +39,14 @@ SET n = known.n + excluded.n,
     (last, last_at, last_key) = (SELECT later.* FROM (VALUES
         (known.last, known.last_at, known.last_key), (excluded.last, excluded.last_at, excluded.last_key)
         ) AS later (last, at, key) ORDER BY later.at DESC NULLS LAST, later.key DESC NULLS LAST LIMIT 1)
-"""  # noqa: S608
+"""
 _ADD_VALUES: LiteralString = f"""
 INSERT INTO counter_value AS known ({_COLUMNS}, value, n)
 SELECT part, %s, subject, revision, bucket, dimensions, value, n
 FROM unnest(%s::smallint[], %s, %s::integer[], %s, %s, %s, %s::bigint[])
     AS more (part, subject, revision, bucket, dimensions, value, n)
 ON CONFLICT ({_COLUMNS}, value) DO UPDATE SET n = known.n + excluded.n
-"""  # noqa: S608
+"""
 _REPLACE: LiteralString = """
 UPDATE counter SET n = %s, total = %s, moment = %s, low = %s, high = %s, last = %s, last_at = %s, last_key = %s
 WHERE part = %s AND workspace = %s AND subject = %s AND revision = %s AND bucket = %s AND dimensions = %s
@@ -75,6 +75,12 @@ FROM unnest(%s::smallint[], %s::text[]) AS wanted (part, subject) JOIN counter U
 WHERE workspace = %s AND revision = %s AND bucket < %s
 GROUP BY 1 ORDER BY 1
 """
+_WHERE: LiteralString = """
+WHERE workspace = %(workspace)s AND n <> 0 AND (%(all)s OR (part, subject) IN (
+    SELECT * FROM unnest(%(parts)s::smallint[], %(subjects)s::text[])))
+"""
+_EVERY: LiteralString = "SELECT * FROM counter" + _WHERE
+_EVERY_VALUE: LiteralString = "SELECT * FROM counter_value" + _WHERE
 
 
 class CounterKey(NamedTuple):
@@ -228,9 +234,29 @@ def carried(
     ]
 
 
-def _add_values(
-    connection: Connection, workspace: int, rows: Sequence[tuple[CounterKey, Tally]]
-) -> None:
+def every(
+    connection: Connection, workspace: int, subjects: Sequence[str] | None = None
+) -> Iterator[tuple[CounterKey, Tally]]:
+    """Every counter that counts something, of some subjects or all: for a recount to compare with."""
+    where = {
+        "workspace": workspace,
+        "all": subjects is None,
+        "parts": [part_of(workspace, subject) for subject in subjects or ()],
+        "subjects": list(subjects or ()),
+    }
+    values: dict[CounterKey, dict[str, int]] = {}
+    for row in connection.execute(_EVERY_VALUE, where):
+        values.setdefault(_counter_key(row), {})[row["value"]] = row["n"]
+    for row in connection.execute(_EVERY, where):
+        key = _counter_key(row)
+        yield key, msgspec.structs.replace(_tally(row), values=values.get(key, {}))
+
+
+def _counter_key(row: Row) -> CounterKey:
+    return CounterKey(row["part"], row["subject"], row["revision"], row["bucket"], row["dimensions"])
+
+
+def _add_values(connection: Connection, workspace: int, rows: Sequence[tuple[CounterKey, Tally]]) -> None:
     flat = [
         (key, value, count)
         for key, tally in rows

@@ -123,7 +123,9 @@ def connect(url: str) -> Connection:
         options="-c timezone=UTC -c jit=off",
         prepare_threshold=0,
     )
-    connection.isolation_level = IsolationLevel.READ_COMMITTED  # corrections rely on seeing what they waited for
+    connection.isolation_level = (
+        IsolationLevel.READ_COMMITTED
+    )  # corrections rely on seeing what they waited for
     return connection
 
 
@@ -159,8 +161,8 @@ def claim(
     if all(one.place >= 0 for one in claims):
         found = connection.execute(_CLAIM, values, binary=True).pgresult
         assert found is not None
-        for row in range(found.ntuples):
-            places.add(int.from_bytes(found.get_value(row, 0) or b"", "big"))
+        for number in range(found.ntuples):
+            places.add(int.from_bytes(found.get_value(number, 0) or b"", "big"))
         return places, set()
     placeholders: set[bytes] = set()
     for row in connection.execute(_CLAIM_WITH_TARGETS, values, binary=True):

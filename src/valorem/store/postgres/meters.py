@@ -73,13 +73,20 @@ def next_epoch(connection: Connection, workspace: int) -> int:
 
 
 def insert(
-    connection: Connection, workspace: int, *, id: int, meter: str, fingerprint: str, definition: str, now: datetime  # noqa: A002
+    connection: Connection,
+    workspace: int,
+    *,
+    revision: int,
+    meter: str,
+    fingerprint: str,
+    definition: str,
+    now: datetime,
 ) -> None:
     """Insert a revision as current."""
     connection.execute(
         "INSERT INTO meter_revision (workspace, id, meter, fingerprint, definition, current, created_at)"
         " VALUES (%s, %s, %s, %s, %s, true, %s)",
-        (workspace, id, meter, fingerprint, definition, now),
+        (workspace, revision, meter, fingerprint, definition, now),
     )
 
 
