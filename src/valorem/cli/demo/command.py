@@ -1,0 +1,125 @@
+"""``valorem demo``: the whole way from events to proven invoices, on a server of its own."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from valorem.cli.demo.proof import prove
+from valorem.cli.demo.server import running_server
+from valorem.cli.demo.story import FEBRUARY, MARCH, Story
+from valorem.cli.demo.tables import show_explanation, show_invoices, show_projection, show_proof, show_usage
+from valorem.cli.demo.trace import play_trace
+from valorem.cli.demo.traffic import CUSTOMERS, START
+from valorem.cli.output import err, say
+from valorem.client import Client
+from valorem.client.values import InvoiceHeader
+
+_RECOMPUTED = 40
+
+
+def demo(
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Play a CSV of TIMESTAMP, ContextTokens, GeneratedTokens instead.",
+        ),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Go on serving at the end, until Ctrl-C.")] = False,
+) -> None:
+    """Show the whole way, from events to proven invoices, in a temporary folder; nothing else is touched."""
+    began = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="valorem-demo-"))
+    say(f"starting a server in {folder} …", "dim")
+    with running_server(folder) as (url, admin):
+        sandbox = admin.create_workspace("demo", clock_at=START if trace is None else None)
+        with Client(url, sandbox.admin_key.key, timeout_s=120) as client:
+            holds = _play(client) if trace is None else play_trace(client, trace)
+        say(f"\ndone in {time.monotonic() - began:.0f} s", "dim")
+        if keep or sys.stdout.isatty():
+            say(f"Look around: {url}/   with the key {sandbox.admin_key.key}   (Ctrl-C ends it)", "bold")
+            _wait()
+    say("Open it again, and look around with the key above or the command line:", "bold")
+    say(f"  VALOREM_DATA={folder / 'data'} valorem up      then open http://127.0.0.1:8080/")
+    say(f"  the demo's key: {sandbox.admin_key.key}")
+    if not holds:
+        raise typer.Exit(1)
+
+
+def _play(client: Client) -> bool:
+    story = Story(client)
+    version = story.apply_catalog()
+    say(
+        f"catalog version {version} applied: plans api (per model and token kind) and team (seats, included tokens)"
+    )
+    _watch("customers", story.sign_up(), CUSTOMERS, each=1)
+    _watch("first half of January", story.first_half_of_january(), 15_300)
+    busiest = story.buyers[0]
+    show_usage(client.usage(busiest.key, "tokens", start=START, by="period", dimensions=("model", "kind")))
+    show_projection(
+        [(buyer, client.preview_invoice(story.contracts[buyer.key].id)) for buyer in story.buyers[:6]]
+    )
+    _watch("second half of January", story.second_half_of_january(), 15_300)
+    say(f"January closed: {story.close_january()} invoices finalised")
+    _watch("February, with late calls and a correction", story.february(), 20_700)
+    say(f"February closed: {story.close_february()} invoices finalised")
+    answers = ", ".join(f"{count:,} {status}" for status, count in sorted(story.sent.statuses.items()))
+    say(f"sent {sum(story.sent.statuses.values()):,} events: {answers}\n")
+    invoices = _finalised(client)
+    show_invoices("January", [each for each in invoices if each.issued_at == FEBRUARY])
+    show_invoices("February", [each for each in invoices if each.issued_at == MARCH])
+    _explain_largest(client, [each for each in invoices if each.issued_at == MARCH])
+    proof = prove(story, invoices, recompute=_RECOMPUTED)
+    show_proof(proof)
+    return proof.holds
+
+
+def _explain_largest(client: Client, invoices: list[InvoiceHeader]) -> None:
+    largest = max(invoices, key=lambda header: header.total or 0)
+    lines = client.get_invoice(largest.id).document.lines
+    number = max(range(len(lines)), key=lambda place: lines[place].amount if lines[place].selectors else -1)
+    assert largest.number is not None  # it is finalised
+    show_explanation(largest.number, client.explain_line(largest.id, number + 1, limit=20))
+
+
+def _finalised(client: Client) -> list[InvoiceHeader]:
+    found: list[InvoiceHeader] = []
+    after: str | None = None
+    while True:
+        page = client.list_invoices(status="finalised", after=after, limit=200)
+        found += page.items
+        if (after := page.next) is None:
+            return found
+
+
+def _watch(what: str, steps: Iterable[Any], total: int, *, each: int | None = None) -> None:
+    columns = (
+        TextColumn("{task.description:<44}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}"),
+        TimeElapsedColumn(),
+    )
+    began = time.monotonic()
+    done = 0
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        for step in steps:
+            done += step if each is None else each
+            progress.update(task, completed=done)
+    elapsed_s = time.monotonic() - began
+    say(f"{what}: {done:,} in {elapsed_s:.1f} s ({done / max(elapsed_s, 0.001):,.0f} a second)")
+
+
+def _wait() -> None:
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        return
