@@ -60,8 +60,8 @@ def problems(files: dict[str, str]) -> list[str]:
          ("plans/team.yaml:14:19: maximum.amount: the maximum is less than the minimum\n"
          "    raise it or lower the minimum")),
         # not yet
-        ("plans_team", ("every: month", "trial: 14 days"),
-         ("plans/team.yaml:4:1: trial: trial: trials are not supported by this version yet\n"
+        ("plans_team", ("every: month", "limits: {}"),
+         ("plans/team.yaml:4:1: limits: limits: limits on use are not supported by this version yet\n"
          "    remove it; it is refused because ignoring it would bill something else than what is written")),
         # names of other things
         ("plans_team", ("tokens: gpt_tokens", "tokens: gpt_token"),

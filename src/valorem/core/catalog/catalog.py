@@ -61,8 +61,19 @@ class Catalog:
                 field=f"prices.{meter}",
                 hint=f"it prices {', '.join(prices) or 'no meters'}",
             )
-        price = prices[meter]
-        return self.prices[price] if isinstance(price, str) else price
+        return self.price_named(prices[meter])
+
+    def price_named(self, price: str | Price) -> Price:
+        """The price itself, whether it is given by name or in place.
+
+        Raises:
+            NotFoundError: If there is no price of that name.
+        """
+        if not isinstance(price, str):
+            return price
+        if price not in self.prices:
+            raise NotFoundError(f"there is no price {price!r} in this catalog version", field="price")
+        return self.prices[price]
 
     def meter_for(self, plan: str, meter: str) -> Meter:
         """The meter whose counters a plan's price reads: the catalog's, or one derived for the price.
@@ -78,7 +89,11 @@ class Catalog:
         meters += (
             derive_meter(self.meters[price.meter], price) for price in self.prices.values() if price.meter
         )
-        meters += (self.meter_for(plan.plan, meter) for plan in self.plans.values() for meter in plan.prices)
+        meters += (
+            derive_meter(self.meters[meter], self.price_named(price))
+            for plan in self.plans.values()
+            for meter, price in plan.all_prices()
+        )
         return tuple({meter.fingerprint(): meter for meter in reversed(meters)}.values())[::-1]
 
     def digest(self) -> str:

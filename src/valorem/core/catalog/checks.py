@@ -113,16 +113,42 @@ def _check_plan(source: Source, plan: Plan | None, names: Names) -> Iterator[Pro
         feature = names["features"].get(key)
         if feature is not None and (wrong := _misfit(feature, value)):
             yield source.problem(("features", key), *wrong)
-    for key, price in plan.prices.items():
-        yield from _check_plan_price(source, key, price, names)
+    for path, key, price in _prices_of(plan):
+        if path[0] != "prices":
+            yield from _unknown_price(source, path, key, price, names)
+        yield from _check_plan_price(source, path, key, price, names)
     if plan.minimum and plan.maximum and plan.maximum.amount < plan.minimum.amount:
         yield source.problem(
             ("maximum", "amount"), "the maximum is less than the minimum", "raise it or lower the minimum"
         )
 
 
-def _check_plan_price(source: Source, key: str, price: str | Price, names: Names) -> Iterator[Problem]:
-    path = ("prices", key)
+def _prices_of(plan: Plan) -> Iterator[tuple[Path, str, str | Price]]:
+    """Every price a plan holds, with its path: its own, those of its phases and those in further currencies."""
+    for key, price in plan.prices.items():
+        yield ("prices", key), key, price
+    for number, phase in enumerate(plan.phases):
+        for key, price in phase.prices.items():
+            yield ("phases", number, "prices", key), key, price
+    for currency, amounts in plan.currencies.items():
+        for key, price in amounts.prices.items():
+            yield ("currencies", currency, "prices", key), key, price
+
+
+def _unknown_price(
+    source: Source, path: Path, key: str, price: str | Price, names: Names
+) -> Iterator[Problem]:
+    if key not in names["meters"]:
+        yield source.problem(
+            path, f"there is no meter {key}", suggestion(key, names["meters"], "meters"), at_key=True
+        )
+    if isinstance(price, str) and price not in names["prices"]:
+        yield source.problem(path, f"there is no price {price}", suggestion(price, names["prices"], "prices"))
+
+
+def _check_plan_price(
+    source: Source, path: Path, key: str, price: str | Price, names: Names
+) -> Iterator[Problem]:
     priced = names["prices"].get(price) if isinstance(price, str) else price
     if priced is not None and priced.meter not in (None, key):
         hint = f"write it under {priced.meter}, or use a price of {key}"

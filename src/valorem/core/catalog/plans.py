@@ -1,10 +1,10 @@
 """Plans: a bundle of fees, prices and features that a contract is made on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from valorem.core.catalog.entry import Currency, Entry, Key
 from valorem.core.catalog.features import FeatureValue
@@ -44,6 +44,32 @@ class Fee(Entry):
     name: str | None = None
 
 
+class AddOn(Entry):
+    """Something a contract may add to the plan, in any quantity, from any instant on.
+
+    Attributes:
+        amount: In the plan's currency, for one of it and one whole period.
+        billed: As for a fee.
+        name: How the invoice line is called; the add-on's key where left out.
+    """
+
+    amount: Amount
+    billed: Literal["in advance", "in arrears"] = "in advance"
+    name: str | None = None
+
+
+class Trial(Entry):
+    """A stretch at the contract's start in which some of it costs nothing.
+
+    Attributes:
+        lasts: How long, counted from the contract's very first start even after a change of plan.
+        covers: The fees alone, or usage as well.
+    """
+
+    lasts: Span
+    covers: Literal["fees", "everything"] = "fees"
+
+
 class Bound(Entry):
     """A least or greatest amount, in the plan's currency.
 
@@ -64,6 +90,12 @@ class Policies(PricePolicies):
         late_events: What usage does that arrives for a closed period: billed as an adjustment on the next invoice, only
             noted, absorbed without a charge, or rejected at the door.
         grace: How long an invoice stays a draft after its period has ended, for usage that is still on its way.
+        decreases: Whether fewer seats or a lower fee give credit for the rest of the period, or count from the next one.
+        plan_change: When another plan takes effect if nobody says when: a dearer one at once and a cheaper one at the
+            period's end, every one at once, or every one at the period's end.
+        counting: Whether tiers and included quantities run on through a change of terms within a period, or begin anew.
+        paused_usage: Whether usage that happens during a pause is billed. Fees never are.
+        changes_a_day: How many edits may take effect on one local day before a person has to look.
     """
 
     proration: Literal["day", "second", "none"] = "day"
@@ -71,11 +103,56 @@ class Policies(PricePolicies):
     grace: Annotated[Span, AfterValidator(_waitable)] = Field(
         (1, "hour"), json_schema_extra={"default": "1 hour"}
     )
+    decreases: Literal["at_once", "next_period"] = "at_once"
+    plan_change: Literal["by_value", "at_once", "period_end"] = "by_value"
+    counting: Literal["run_on", "restart"] = "run_on"
+    paused_usage: Literal["billed", "free"] = "billed"
+    changes_a_day: Annotated[int, Field(ge=1, le=1000)] = 15
 
     @property
     def grace_s(self) -> int:
         """The grace in seconds."""
         return self.grace[0] * _WAITS_S[self.grace[1]]
+
+
+class CurrencyAmounts(Entry):
+    """A plan's amounts in one more currency: everything the plan charges, none of it converted.
+
+    Attributes:
+        fees: Amounts by the fee's key.
+        addons: Amounts by the add-on's key.
+        prices: Meter to its price in this currency.
+        minimum: In the place of the plan's.
+        maximum: In the place of the plan's.
+    """
+
+    fees: Mapping[Key, Amount] = Field(default_factory=dict)
+    addons: Mapping[Key, Amount] = Field(default_factory=dict)
+    prices: Mapping[Key, PlanPrice] = Field(default_factory=dict)
+    minimum: Bound | None = None
+    maximum: Bound | None = None
+
+
+class Phase(Entry):
+    """A stretch of a contract with amounts of its own, such as one step of a ramp; the last has no length.
+
+    Attributes:
+        lasts: How long; without it to the contract's end.
+        name: For people.
+        fees: Amounts by fee key that differ from the plan's.
+        prices: Meter to a price that takes the place of the plan's.
+        multiplier: A factor on every amount of fees and prices.
+        minimum: In the place of the plan's.
+        maximum: In the place of the plan's.
+    """
+
+    lasts: Span | None = None
+    name: str | None = None
+    fees: Mapping[Key, Amount] = Field(default_factory=dict)
+    prices: Mapping[Key, PlanPrice] = Field(default_factory=dict)
+    multiplier: Annotated[Amount, Field(ge=0)] | None = None
+    minimum: Bound | None = None
+    maximum: Bound | None = None
 
 
 class Plan(Entry):
@@ -86,7 +163,11 @@ class Plan(Entry):
         currency: Of every amount in the plan and of its invoices.
         every: The billing interval.
         fees: By key, in the order written.
+        addons: What a contract may add, by key.
         prices: Meter to its price: the name of a file in ``prices/``, or the price itself.
+        currencies: The same amounts in further currencies; a customer who pays in one of them is charged these.
+        trial: What costs nothing at first.
+        phases: Stretches with amounts of their own, one after the other from the contract's start.
         features: Feature to what this plan grants of it.
         minimum: What an invoice for one period comes to at least.
         maximum: What an invoice for one period comes to at most.
@@ -97,8 +178,6 @@ class Plan(Entry):
             "grants": "credits included in a plan",
             "limits": "limits on use",
             "alerts": "alerts on usage and spend",
-            "trial": "trials",
-            "phases": "phases and ramps",
             "outcomes": "outcome prices",
         }
     )
@@ -111,13 +190,54 @@ class Plan(Entry):
         (1, "month"), json_schema_extra={"default": "month"}
     )
     fees: Mapping[Key, Fee] = Field(default_factory=dict)
+    addons: Mapping[Key, AddOn] = Field(default_factory=dict)
     prices: Mapping[Key, PlanPrice] = Field(default_factory=dict)
+    currencies: Mapping[Currency, CurrencyAmounts] = Field(default_factory=dict)
+    trial: Trial | None = None
+    phases: tuple[Phase, ...] = ()
     features: Mapping[Key, FeatureValue] = Field(default_factory=dict)
     minimum: Bound | None = None
     maximum: Bound | None = None
     policies: Policies = Policies()
 
+    @model_validator(mode="after")
+    def _whole(self) -> "Plan":
+        for key in self.addons:
+            if key in self.fees:
+                raise ValueError(f"{key} is both a fee and an add-on (give one of them another key)")
+        for number, phase in enumerate(self.phases, 1):
+            if phase.lasts is None and number < len(self.phases):
+                raise ValueError(
+                    f"phase {number} has no length, so no phase can follow it (write lasts: 6 months)"
+                )
+            for key in phase.fees:
+                if key not in self.fees:
+                    raise ValueError(f"phase {number} gives an amount for {key}, which is no fee of the plan")
+        for currency, amounts in self.currencies.items():
+            if currency == self.currency:
+                raise ValueError(f"{currency} is the plan's own currency")
+            for noun, given, needed in (
+                ("fee", amounts.fees, self.fees),
+                ("add-on", amounts.addons, self.addons),
+                ("price", amounts.prices, self.prices),
+            ):
+                if missing := sorted(set(needed) - set(given)):
+                    raise ValueError(
+                        f"{currency} lacks the {noun} {missing[0]} (amounts are never converted)"
+                    )
+                if unknown := sorted(set(given) - set(needed)):
+                    raise ValueError(f"{currency} has a {noun} {unknown[0]}, which the plan has not")
+            for bound in ("minimum", "maximum"):
+                if getattr(self, bound) is not None and getattr(amounts, bound) is None:
+                    raise ValueError(f"{currency} lacks the {bound} (amounts are never converted)")
+        return self
+
     @property
     def key(self) -> str:
         """The key contracts refer to."""
         return self.plan
+
+    def all_prices(self) -> Iterator[tuple[str, PlanPrice]]:
+        """Every price it holds by meter: its own, those of its phases and those in further currencies."""
+        for holder in (self, *self.phases, *self.currencies.values()):
+            yield from holder.prices.items()

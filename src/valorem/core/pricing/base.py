@@ -45,6 +45,7 @@ class PriceBase(Entry):
             segment in the order of the price's rows.
         by: Dimensions that are counted apart: tiers, packages and bands start anew for each of their values.
         multipliers: Dimension to its values to a factor on the amount (batch × 0.5); a value not named has 1.
+        scale: A factor on every amount of the price, such as a negotiated 0.9.
         whole_event: A dimension that a single event's size decides, such as a long-context request.
         minimum: What one period comes to at least.
         maximum: What one period comes to at most.
@@ -61,6 +62,7 @@ class PriceBase(Entry):
     included: Quantity = ZERO
     by: tuple[str, ...] = ()
     multipliers: Mapping[str, Mapping[str, Factor]] = Field(default_factory=dict)
+    scale: Factor | None = None
     whole_event: WholeEvent | None = None
     minimum: Annotated[Amount, Field(ge=0)] | None = None
     maximum: Annotated[Amount, Field(ge=0)] | None = None
@@ -125,7 +127,9 @@ class PriceBase(Entry):
         return factor
 
     def factors(self, dimensions: Mapping[str, str | None]) -> Iterator[tuple[str, str, Decimal]]:
-        """The multipliers that apply, as (dimension, value, factor)."""
+        """The multipliers that apply, as (dimension, value, factor); that of the whole price as ``("all", "", factor)``."""
+        if self.scale is not None:
+            yield "all", "", self.scale
         for dimension, by_value in self.multipliers.items():
             value = dimensions.get(dimension)
             if value is not None and value in by_value:
