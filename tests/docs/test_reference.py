@@ -42,3 +42,12 @@ def test_every_decision_is_listed() -> None:
     notes = sorted(note.name for note in folder.glob("[0-9]*.md"))
     assert notes
     assert [note for note in notes if f"({note})" not in index] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_that_a_page_shows_exists(page: Path) -> None:
+    known = re.findall(r"^## valorem (.+)$", generate.PAGES["commands.md"](), re.MULTILINE)
+    shown = re.findall(
+        r"(?:^\$ |`|\$\()valorem ([a-z]+(?: [a-z]+)?)", page.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert [command for command in shown if not {command, command.split()[0]} & set(known)] == []
