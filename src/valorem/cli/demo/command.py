@@ -14,7 +14,7 @@ from valorem.cli.demo.proof import prove
 from valorem.cli.demo.server import running_server
 from valorem.cli.demo.story import FEBRUARY, MARCH, Story
 from valorem.cli.demo.tables import show_explanation, show_invoices, show_projection, show_proof, show_usage
-from valorem.cli.demo.trace import play_trace
+from valorem.cli.demo.trace import play_trace, trace_start
 from valorem.cli.demo.traffic import CUSTOMERS, START
 from valorem.cli.output import err, say
 from valorem.client import Client
@@ -39,7 +39,7 @@ def demo(
     folder = Path(tempfile.mkdtemp(prefix="valorem-demo-"))
     say(f"starting a server in {folder} …", "dim")
     with running_server(folder) as (url, admin):
-        sandbox = admin.create_workspace("demo", clock_at=START if trace is None else None)
+        sandbox = admin.create_workspace("demo", clock_at=START if trace is None else trace_start(trace))
         with Client(url, sandbox.admin_key.key, timeout_s=120) as client:
             holds = _play(client) if trace is None else play_trace(client, trace)
         say(f"\ndone in {time.monotonic() - began:.0f} s", "dim")

@@ -29,11 +29,16 @@ class _Totals:
     output_tokens: int = 0
 
 
+def trace_start(file: Path) -> datetime:
+    """The first day of the month the trace was recorded in: where the sandbox's clock starts."""
+    return quarter_hour_of(next(_rows(file))[1]).replace(day=1, hour=0, minute=0)
+
+
 def play_trace(client: Client, file: Path) -> bool:
     """Send every call of a trace twice, invoice them, and compare the token totals; returns whether they agree."""
-    first = next(_rows(file))[1]
-    start = quarter_hour_of(first).replace(day=1, hour=0, minute=0)
-    client.advance_clock(to=quarter_hour_of(first) + timedelta(hours=6))
+    start = trace_start(file)
+    last = max(row[1] for row in _rows(file))
+    client.advance_clock(to=quarter_hour_of(last) + timedelta(minutes=15))
     story = Story(client)
     story.apply_catalog()
     for number in range(_CUSTOMERS):
