@@ -132,9 +132,10 @@ def _statements(url: str, requests: list[list[bytes]], clients: int) -> list[lis
         execute = connection.execute
 
         def note(statement: Any, values: Any = None, **how: Any) -> Any:
-            if "set_config" in str(statement):
+            if "BEGIN" in str(statement):
                 transactions.append([])
-            transactions[-1].append((statement, values, how))
+            else:
+                transactions[-1].append((statement, values, how))
             return execute(statement, values, **how)
 
         connection.execute = note  # type: ignore[method-assign, assignment]
@@ -142,7 +143,7 @@ def _statements(url: str, requests: list[list[bytes]], clients: int) -> list[lis
 
     with patch.object(store, "connect", watched):
         _ingest(url, requests, clients, writers=1)
-    return [one for one in transactions if len(one) > 3]
+    return [one for one in transactions if len(one) >= 3]
 
 
 def _replay(url: str, transactions: list[list[tuple[Any, Any, Any]]]) -> float:
@@ -158,7 +159,7 @@ def _replay(url: str, transactions: list[list[tuple[Any, Any, Any]]]) -> float:
                 statements = next(waiting, None)
             if statements is None:
                 break
-            with connection.transaction():
+            with store.transaction(connection, 1):
                 for statement, values, how in statements:
                     connection.execute(statement, values, **how)
         connection.close()
@@ -195,7 +196,7 @@ def _phases(url: str, requests: list[list[bytes]]) -> Iterator[Measurement]:
         each("read events", recording, "prepare"),
         each("  decode", recording, "decode_event"),
         each("  fingerprint", recording, "fingerprint"),
-        each("  identity", recording, "identity"),
+        each("  identity", recording, "event_identity"),
         each("record", recording, "record"),
         each("  claim keys", store, "claim"),
         each("  add up", Counting, "count"),

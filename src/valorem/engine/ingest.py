@@ -255,8 +255,7 @@ class Writer:
         now = self._now(connection, workspace)
         prepared = self._prepare(connection, workspace, batch.raws, now)
         candidates = [one for one in prepared if isinstance(one, Candidate)]
-        with connection.transaction():
-            store.seal(connection, workspace)
+        with store.transaction(connection, workspace):
             settled = iter(
                 recording.record(connection, workspace, now, self._meters[workspace], batch.id, candidates)
             )
@@ -269,15 +268,13 @@ class Writer:
 
     @staticmethod
     def _is_committed(connection: Connection, batch: "_Batch") -> bool:
-        with connection.transaction():
-            store.seal(connection, batch.workspace)
+        with store.transaction(connection, batch.workspace):
             return store.sequence_of(connection, batch.workspace, batch.id) is not None
 
     def _now(self, connection: Connection, workspace: int) -> datetime:
         """The workspace's time. Real time needs no look-up once the workspace is known to be live."""
         if workspace not in self._live:
-            with connection.transaction():
-                store.seal(connection, workspace)
+            with store.transaction(connection, workspace):
                 found = workspaces.load(connection, workspace)
             if found.clock_at is not None:
                 return found.clock_at
@@ -296,15 +293,13 @@ class Writer:
                 connection, workspace, known
             ):
                 return prepared
-        with connection.transaction():
-            store.seal(connection, workspace)
+        with store.transaction(connection, workspace):
             meters = self._meters[workspace] = load_meters(connection, workspace, limits)
         return recording.prepare(workspace, raws, now, meters, limits)
 
     @staticmethod
     def _is_current(connection: Connection, workspace: int, meters: Meters) -> bool:
-        with connection.transaction():
-            store.seal(connection, workspace)
+        with store.transaction(connection, workspace):
             return meter_store.epoch(connection, workspace) == meters.epoch
 
 

@@ -1,18 +1,21 @@
 """The meters in force: which revisions count, and how a new one begins to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 from valorem.core.errors import InvalidInputError
 from valorem.core.limits import LIMITS, Limits
 from valorem.core.metering.event import Event
-from valorem.core.metering.meter import CompiledMeter, Meter, MeterSet, Reading
+from valorem.core.metering.meter import CompiledMeter, Meter, Reading
 from valorem.core.metering.read import compile_meter
 from valorem.engine.engine import Transaction
 from valorem.store.postgres import meters as store
 from valorem.store.postgres.database import Connection
+
+_Reader: TypeAlias = tuple[int, Callable[[Event], tuple[Reading, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +27,14 @@ class Meters:
 
     Attributes:
         epoch: Changes with the set of revisions.
-        current: The revisions that refuse.
-        current_ids: Revision ids, by index into ``current.meters``.
+        current: The revisions that refuse, by event type.
         older: The others, by revision id.
         compiled: Every revision, by id.
         ids: Revision ids by meter fingerprint.
     """
 
     epoch: int
-    current: MeterSet
-    current_ids: tuple[int, ...]
+    current: Mapping[str, Sequence[_Reader]]
     older: Mapping[int, CompiledMeter]
     compiled: Mapping[int, CompiledMeter]
     ids: Mapping[str, int]
@@ -44,8 +45,11 @@ class Meters:
         Raises:
             InvalidInputError: When a current meter cannot take its value.
         """
-        ids = self.current_ids
-        readings = [(ids[index], reading) for index, reading in self.current.read(event)]
+        readings = [
+            (revision, reading)
+            for revision, read in self.current.get(event.type, ())
+            for reading in read(event)
+        ]
         if self.older:
             readings += _read_each(self.older, event)
         return readings
@@ -57,7 +61,7 @@ class Meters:
     def only(self, revisions: AbstractSet[int]) -> "Meters":
         """The same epoch, as if these were the only revisions; they refuse nothing."""
         chosen = {revision: meter for revision, meter in self.compiled.items() if revision in revisions}
-        return Meters(self.epoch, MeterSet(()), (), chosen, chosen, self.ids)
+        return Meters(self.epoch, {}, chosen, chosen, self.ids)
 
 
 def _read_each(meters: Mapping[int, CompiledMeter], event: Event) -> list[tuple[int, Reading]]:
@@ -75,12 +79,16 @@ def load_meters(connection: Connection, workspace: int, limits: Limits = LIMITS)
     epoch = store.epoch(connection, workspace)
     rows = store.revisions(connection, workspace)
     compiled = {row.id: _compile(row.definition, limits) for row in rows}
-    current = {row.id: compiled[row.id] for row in rows if row.current}
+    current: dict[str, list[_Reader]] = {}
+    for row in rows:
+        if row.current:
+            meter = compiled[row.id]
+            for event_type in meter.meter.event:
+                current.setdefault(event_type, []).append((row.id, meter.read_matching))
     return Meters(
         epoch,
-        MeterSet(current.values()),
-        tuple(current),
-        {id_: meter for id_, meter in compiled.items() if id_ not in current},
+        current,
+        {row.id: compiled[row.id] for row in rows if not row.current},
         compiled,
         {row.fingerprint: row.id for row in rows},
     )

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from valorem.core.errors import InvalidInputError
-from valorem.core.ids import identity
+from valorem.core.ids import event_identity
 from valorem.core.limits import Limits
 from valorem.core.metering.corrections import Correction, parse_correction
 from valorem.core.metering.event import CORRECTIONS, Event, check_time, decode_event
@@ -111,7 +111,7 @@ def prepare(
                         _check_moved(correction.time, now, limits)
                 prepared.append(
                     Candidate(
-                        identity(workspace, event.source, event.id),
+                        event_identity(workspace, event.source, event.id),
                         payload,
                         event,
                         time,

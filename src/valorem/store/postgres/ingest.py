@@ -4,13 +4,13 @@ Lock order, the same in every transaction: event keys, then known event keys, th
 part group's cursor; each statement sorted by key.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import LiteralString
 
 import psycopg
-from psycopg import IsolationLevel
 from psycopg.errors import NotNullViolation
 from psycopg.rows import dict_row
 
@@ -55,8 +55,8 @@ INSERT INTO event_batch (part, workspace, seq, id, received_at, events, earliest
 SELECT 0, %b, CASE WHEN meter_epoch = %b THEN seq END, %b, %b, %b, %b, %b, %b, %s, %b FROM cursor
 RETURNING seq
 """
-_SEAL: LiteralString = (
-    "SELECT set_config('role', 'valorem_app', true), set_config('valorem.workspace', %s, true)"
+_BEGIN = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL ROLE valorem_app; SET LOCAL valorem.workspace = '{}'"
 )
 
 
@@ -116,22 +116,30 @@ class Batch:
 
 def connect(url: str) -> Connection:
     """Open a connection of a writer's own; its few statements are prepared at once."""
-    connection = psycopg.connect(
+    return psycopg.connect(
         url,
         row_factory=dict_row,
         application_name="valorem ingest",
         options="-c timezone=UTC -c jit=off",
         prepare_threshold=0,
+        autocommit=True,
     )
-    connection.isolation_level = (
-        IsolationLevel.READ_COMMITTED
-    )  # corrections rely on seeing what they waited for
-    return connection
 
 
-def seal(connection: Connection, workspace: int) -> None:
-    """Let the transaction see and write only this workspace's rows."""
-    connection.execute(_SEAL, (str(workspace),))
+@contextmanager
+def transaction(connection: Connection, workspace: int) -> Iterator[None]:
+    """One transaction that sees and writes only this workspace's rows, begun in one round trip.
+
+    It is READ COMMITTED: corrections rely on seeing what they waited for.
+    """
+    connection.execute(_BEGIN.format(workspace).encode(), prepare=False)
+    try:
+        yield
+    except BaseException:
+        if not connection.closed:
+            connection.rollback()
+        raise
+    connection.commit()
 
 
 def claim(
