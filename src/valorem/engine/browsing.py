@@ -1,18 +1,16 @@
 """The very events behind a quantity, page by page."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from heapq import nsmallest
 
 from valorem.core.errors import InvalidInputError
 from valorem.core.metering.event import Event
 from valorem.core.metering.meter import Meter, Reading
-from valorem.core.metering.read import compile_meter
 from valorem.core.time import parse_instant, write_instant
+from valorem.engine.archive import Archive
 from valorem.engine.engine import Transaction
-from valorem.engine.history import Counted, counted_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,39 +67,33 @@ def events_of(
         until_seq: As of this sequence; everything recorded where left out.
 
     Raises:
-        InvalidInputError: For a cursor that no page gave.
+        InvalidInputError: For a cursor that no page gave, or a dimension the meter has not.
     """
-    places = {meter.dimension_names.index(name): value for name, value in dimensions.items()}
-    first = _read_cursor(after) if after else None
-    compiled = compile_meter(meter)
+    check_dimensions(meter, dimensions)
+    where = {name: (value,) for name, value in dimensions.items()}
+    archive = Archive(tx, subjects, meter, start, end, where, until_seq)
+    found = archive.page(read_cursor(after) if after else None, limit + 1)
+    page = found[:limit]
+    items = tuple(
+        EventBehind(event, _value(one.readings))
+        for one, event in zip(page, archive.events(page), strict=True)
+    )
+    return EventPage(items, write_cursor(page[-1].time, page[-1].key) if len(found) > limit else None)
 
-    def matching() -> Iterator[tuple[tuple[datetime, bytes], Counted, Decimal]]:
-        for counted in counted_events(
-            tx.connection,
-            tx.workspace.id,
-            subjects=subjects,
-            start=start if first is None else max(start, first[0]),
-            end=end,
-            types=meter.event,
-            until_seq=until_seq,
-        ):
-            assert counted.event.time is not None  # a recorded event has its time
-            order = (counted.event.time, counted.key)
-            if first is not None and order <= first:
-                continue
-            try:
-                readings = compiled.read(counted.event)
-            except InvalidInputError:
-                continue  # accepted before this meter's rules: it counts nothing, here as in the counters
-            chosen = [
-                each for each in readings if all(each.dimensions[at] == value for at, value in places.items())
-            ]
-            if chosen:
-                yield order, counted, _value(chosen)
 
-    found = nsmallest(limit + 1, matching(), key=lambda match: match[0])
-    items = tuple(EventBehind(counted.event, value) for _, counted, value in found[:limit])
-    return EventPage(items, _write_cursor(*found[limit - 1][0]) if len(found) > limit else None)
+def check_dimensions(meter: Meter, names: Iterable[str]) -> None:
+    """Refuse a dimension that a meter has not.
+
+    Raises:
+        InvalidInputError: Naming those it has.
+    """
+    for name in names:
+        if name not in meter.dimension_names:
+            raise InvalidInputError(
+                f"the meter {meter.key} has no dimension {name[:60]!r}",
+                field="dimensions",
+                hint=f"it has {', '.join(meter.dimension_names) or 'none'}",
+            )
 
 
 def _value(readings: Sequence[Reading]) -> Decimal:
@@ -110,11 +102,17 @@ def _value(readings: Sequence[Reading]) -> Decimal:
     )
 
 
-def _write_cursor(time: datetime, key: bytes) -> str:
+def write_cursor(time: datetime, key: bytes) -> str:
+    """Where a page of events ended, for the next one."""
     return f"{write_instant(time)}~{key.hex()}"
 
 
-def _read_cursor(cursor: str) -> tuple[datetime, bytes]:
+def read_cursor(cursor: str) -> tuple[datetime, bytes]:
+    """The time and identity after which a page of events begins.
+
+    Raises:
+        InvalidInputError: For a cursor that no page gave.
+    """
     time, _, key = cursor.partition("~")
     try:
         return parse_instant(time, "after"), bytes.fromhex(key)

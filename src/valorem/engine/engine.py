@@ -9,6 +9,7 @@ from valorem.core.limits import Limits
 from valorem.core.workspace import Workspace
 from valorem.store.postgres import workspaces
 from valorem.store.postgres.database import Connection, Database
+from valorem.store.warehouse.rows import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +21,14 @@ class Transaction:
         workspace: The workspace.
         now: The workspace's time when the transaction began: real time for live, its own clock for a sandbox.
         limits: The declared limits in force.
+        warehouse: Where history is read faster than from recorded batches; None where there is none.
     """
 
     connection: Connection
     workspace: Workspace
     now: datetime
     limits: Limits
+    warehouse: Warehouse | None = None
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,13 @@ class Engine:
         database: Where the truth is.
         real_now: The real time; the composition root passes the system's clock, tests pass their own.
         limits: The declared limits.
+        warehouse: Where history is exported to; None keeps it in the database alone.
     """
 
     database: Database
     real_now: Callable[[], datetime]
     limits: Limits = field(default_factory=Limits)
+    warehouse: Warehouse | None = None
 
     @contextmanager
     def transaction(
@@ -59,4 +64,6 @@ class Engine:
         """
         with self.database.workspace(workspace, snapshot=snapshot, read_only=read_only) as connection:
             found = workspaces.load(connection, workspace)
-            yield Transaction(connection, found, found.clock_at or self.real_now(), self.limits)
+            yield Transaction(
+                connection, found, found.clock_at or self.real_now(), self.limits, self.warehouse
+            )

@@ -20,6 +20,7 @@ from valorem.store.warehouse.rows import (
     Position,
     Question,
     ReadingRow,
+    Sequences,
     Stream,
     epoch_us,
 )
@@ -190,10 +191,11 @@ class ClickhouseWarehouse:
         keys: Sequence[bytes] | None = None,
         types: Sequence[str] | None = None,
         after: tuple[datetime, bytes] | None = None,
+        until: Sequences | None = None,
         limit: int | None = None,
     ) -> list[EventRow]:
-        """Recorded events as sent, in order of time and identity."""
-        everything = Question(workspace, tuple(subjects), start, end, 0, 0, frozenset())
+        """Recorded events as sent, in order of time and identity, corrections left out."""
+        everything = Question(workspace, tuple(subjects), start, end, 0, 0, frozenset(), until or {})
         parameters = self._parameters(everything, ())
         conditions = [
             "workspace = {workspace:Int32} AND subject IN {subjects:Array(String)}",
@@ -216,9 +218,9 @@ class ClickhouseWarehouse:
         )
         return [_event(row) for row in rows]
 
-    def types(self, workspace: int, subjects: Sequence[str]) -> dict[str, int]:
-        """How many events of each type subjects have."""
-        everything = Question(workspace, tuple(subjects), EPOCH, EPOCH, 0, 0, frozenset())
+    def types(self, workspace: int, subjects: Sequence[str], until: Sequences) -> dict[str, int]:
+        """How many events of each type subjects have, corrections left out; for each part group up to a sequence."""
+        everything = Question(workspace, tuple(subjects), EPOCH, EPOCH, 0, 0, frozenset(), until)
         rows = self._rows(
             "SELECT type, count() FROM event FINAL WHERE workspace = {workspace:Int32}"
             f" AND subject IN {{subjects:Array(String)}} AND {self._complete(everything, 'events')} GROUP BY type ORDER BY type",

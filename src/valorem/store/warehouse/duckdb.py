@@ -18,12 +18,14 @@ from valorem.core.metering.aggregation import Aggregation
 from valorem.store.warehouse.folder import DataFile, Folder, Manifest
 from valorem.store.warehouse.parquet import merge_small, month_of, write_export
 from valorem.store.warehouse.rows import (
+    EARLIEST,
     Counted,
     EventRow,
     Export,
     Position,
     Question,
     ReadingRow,
+    Sequences,
     Stream,
     epoch_us,
 )
@@ -125,7 +127,7 @@ class DuckdbWarehouse:
         """Events of the asked subjects and types, at any time, that have been corrected; as they were sent."""
         manifest, folder = self._manifest(question.workspace)
         files = [file for file in manifest.files if file.stream == "events" and file.type in question.types]
-        if not files:
+        if not files or not (corrected or any(file.stream == "corrections" for file in manifest.files)):
             return []
         with self._connection(folder, manifest, question, corrected) as connection:
             rows = connection.execute(
@@ -147,9 +149,10 @@ class DuckdbWarehouse:
         keys: Sequence[bytes] | None = None,
         types: Sequence[str] | None = None,
         after: tuple[datetime, bytes] | None = None,
+        until: Sequences | None = None,
         limit: int | None = None,
     ) -> list[EventRow]:
-        """Recorded events as sent, in order of time and identity."""
+        """Recorded events as sent, in order of time and identity, corrections left out."""
         manifest, folder = self._manifest(workspace)
         files = _in_months(
             (
@@ -162,7 +165,12 @@ class DuckdbWarehouse:
         )
         if not files:
             return []
-        conditions = [_subjects(subjects), f"e.time >= {_instant(start)} AND e.time < {_instant(end)}"]
+        question = Question(workspace, tuple(subjects), start, end, 0, 0, frozenset(), until or {})
+        conditions = [
+            _subjects(subjects),
+            f"e.time >= {_instant(start)} AND e.time < {_instant(end)}",
+            _until(question, "e"),
+        ]
         if keys is not None:
             conditions.append(f"e.key IN ({', '.join(map(_key, keys)) or 'NULL'})")
         if after is not None:
@@ -176,15 +184,17 @@ class DuckdbWarehouse:
             ).fetchall()
         return [_event(row) for row in rows]
 
-    def types(self, workspace: int, subjects: Sequence[str]) -> dict[str, int]:
-        """How many events of each type subjects have."""
+    def types(self, workspace: int, subjects: Sequence[str], until: Sequences) -> dict[str, int]:
+        """How many events of each type subjects have, corrections left out; for each part group up to a sequence."""
         manifest, folder = self._manifest(workspace)
         files = [file for file in manifest.files if file.stream == "events"]
         if not files:
             return {}
+        question = Question(workspace, tuple(subjects), EARLIEST, EARLIEST, 0, 0, frozenset(), until)
         with _memory() as connection:
             rows = connection.execute(
-                f"SELECT e.type, count(*) FROM {_files(folder, files)} e WHERE {_subjects(subjects)} GROUP BY 1 ORDER BY 1",
+                f"SELECT e.type, count(*) FROM {_files(folder, files)} e"
+                f" WHERE {_subjects(subjects)} AND {_until(question, 'e')} GROUP BY 1 ORDER BY 1",
                 list(subjects),
             ).fetchall()
         return dict(rows)

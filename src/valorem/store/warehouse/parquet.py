@@ -15,7 +15,8 @@ from valorem.store.warehouse.rows import CorrectionRow, EventRow, Export, Readin
 
 #: Rows of a row group; a customer's rows are found by the least and greatest subject of each.
 ROW_GROUP = 16_384
-#: A partition with this many files of fewer than :data:`SMALL_ROWS` rows is merged into one.
+#: So many files of a partition that are about equally large, and smaller than :data:`SMALL_ROWS`, are merged into one:
+#: a row is rewritten a few times in its life, and files of every size stay few.
 MERGE_FILES = 8
 SMALL_ROWS = 1_000_000
 
@@ -67,9 +68,10 @@ def merge_small(folder: Folder, manifest: Manifest) -> Manifest:
     crowded: dict[Any, list[DataFile]] = defaultdict(list)
     for file in manifest.files:
         if file.rows < SMALL_ROWS:
-            crowded[file.partition].append(file)
+            size_class = (file.rows.bit_length() - 1) // 3  # eightfold
+            crowded[file.partition, size_class].append(file)
     added, removed = [], []
-    for (stream, event_type, month, part), files in crowded.items():
+    for ((stream, event_type, month, part), _), files in crowded.items():
         if len(files) < MERGE_FILES:
             continue
         tables = [pq.read_table(folder.path / file.path, partitioning=None) for file in files]

@@ -196,12 +196,13 @@ class Warehouse(Protocol):
         keys: Sequence[bytes] | None = None,
         types: Sequence[str] | None = None,
         after: tuple[datetime, bytes] | None = None,
+        until: Sequences | None = None,
         limit: int | None = None,
     ) -> list[EventRow]:
-        """Recorded events as sent, in order of time and identity."""
+        """Recorded events as sent, in order of time and identity, corrections left out."""
 
-    def types(self, workspace: int, subjects: Sequence[str]) -> dict[str, int]:
-        """How many events of each type subjects have."""
+    def types(self, workspace: int, subjects: Sequence[str], until: Sequences) -> dict[str, int]:
+        """How many events of each type subjects have, corrections left out; for each part group up to a sequence."""
 
 
 def epoch_us(at: datetime) -> int:

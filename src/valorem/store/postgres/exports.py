@@ -1,0 +1,36 @@
+"""How far recorded batches have been written to the warehouse, and what an export must find in them."""
+
+from valorem.store.postgres.database import Connection
+from valorem.store.postgres.ingest import GROUP
+
+_LOCK_CLASS = 0x76616C77  # "valw": apart from every other advisory lock
+
+
+def take_turn(connection: Connection, workspace: int) -> bool:
+    """Let one transaction at a time export a workspace; False while another does."""
+    row = connection.execute(
+        "SELECT pg_try_advisory_xact_lock(%s, %s) AS taken", (_LOCK_CLASS, workspace)
+    ).fetchone()
+    return row is not None and bool(row["taken"])
+
+
+def events_between(connection: Connection, workspace: int, first: int, last: int) -> int:
+    """How many events the batches of a range of sequences say they hold."""
+    row = connection.execute(
+        "SELECT coalesce(sum(events), 0) AS events, count(*) AS batches FROM event_batch"
+        " WHERE part = %s AND workspace = %s AND seq BETWEEN %s AND %s",
+        (GROUP, workspace, first, last),
+    ).fetchone()
+    assert row is not None
+    if row["batches"] != last - first + 1:
+        raise AssertionError(f"sequences {first} to {last} of workspace {workspace} have a gap")
+    return int(row["events"])
+
+
+def move_cursor(connection: Connection, workspace: int, seq: int) -> None:
+    """Note that everything up to a sequence is in the warehouse."""
+    connection.execute(
+        "INSERT INTO warehouse_cursor AS known (part, workspace, seq) VALUES (%s, %s, %s)"
+        " ON CONFLICT (part, workspace) DO UPDATE SET seq = excluded.seq",
+        (GROUP, workspace, seq),
+    )
