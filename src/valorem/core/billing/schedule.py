@@ -7,10 +7,12 @@ The invoice at border ``n`` closes period ``n - 1`` (usage, fees in arrears) and
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from valorem.core.contracts.contract import Contract
+from valorem.core.contracts.contract import Contract, Leg
 from valorem.core.errors import InvalidInputError
-from valorem.core.periods import Interval, Period, boundary, index_at
+from valorem.core.periods import Cadence, Interval, Period, boundary, index_at
 from valorem.core.time import write_instant
+
+_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,33 @@ class Cover:
     final: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The periods of one billing interval: from grid index ``first`` on, numbered from ``offset`` in the contract."""
+
+    start: datetime
+    stop: datetime | None
+    every: Cadence
+    anchor: datetime
+    zone: str
+    first: int
+    offset: int
+
+    def grid_index(self, at: datetime) -> int:
+        return index_at(self.anchor, self.every, self.zone, at)
+
+    def index_at(self, at: datetime) -> int:
+        return self.grid_index(at) - self.first + self.offset
+
+    def edge(self, index: int) -> datetime:
+        return boundary(self.anchor, self.every, self.zone, index - self.offset + self.first)
+
+    @property
+    def following(self) -> int | None:
+        """The number after its last period; ``None`` where it is open-ended."""
+        return None if self.stop is None else self.index_at(self.stop - _INSTANT) + 1
+
+
 def contract_boundary(contract: Contract, index: int) -> datetime:
     """The contract's border of that number: its start, the ends of its periods, at last its end.
 
@@ -49,17 +78,19 @@ def contract_boundary(contract: Contract, index: int) -> datetime:
 
 
 def contract_period(contract: Contract, index: int) -> Period | None:
-    """The contract's period of that number, cut at its start and end; nothing outside, or where the zone skipped it."""
-    if index < 0:
+    """The contract's period of that number; nothing outside, or where the zone skipped it.
+
+    It is cut at the contract's start and end, and where its billing interval changes.
+    """
+    last = final_boundary(contract)
+    if index < 0 or (last is not None and index >= last):
         return None
-    grid_index = _first(contract) + index
-    start, end = (
-        boundary(contract.anchor, contract.every, contract.time_zone, grid_index + k) for k in (0, 1)
-    )
-    if start >= end or end <= contract.start or (contract.end is not None and start >= contract.end):
+    run = _run_of(contract, index)
+    start, end = run.edge(index), run.edge(index + 1)
+    if start >= end or end <= run.start or (run.stop is not None and start >= run.stop):
         return None
     full = Interval(start, end)
-    inside = full.overlap(Interval(contract.start, contract.end or end))
+    inside = full.overlap(Interval(run.start, run.stop or end))
     return Period(index, inside, full) if inside else None
 
 
@@ -76,15 +107,12 @@ def period_index_at(contract: Contract, at: datetime) -> int:
             hint=f"it runs from {write_instant(contract.start)}"
             + (f" to {write_instant(contract.end)}" if contract.end else ""),
         )
-    return _grid_index(contract, at) - _first(contract)
+    return _index_at(contract, at)
 
 
 def final_boundary(contract: Contract) -> int | None:
     """The number of the border at the contract's end; ``None`` where it is open-ended."""
-    if contract.end is None:
-        return None
-    last_instant = contract.end - timedelta(microseconds=1)
-    return _grid_index(contract, last_instant) - _first(contract) + 1
+    return _runs(contract)[-1].following
 
 
 def cover(contract: Contract, index: int) -> Cover:
@@ -120,7 +148,7 @@ def due(contract: Contract, closed_through: int, now: datetime, grace_s: int = 0
     elif waited < contract.start:
         reached = 0
     else:
-        reached = _grid_index(contract, waited) - _first(contract)
+        reached = _index_at(contract, waited)
     return range(closed_through + 1, reached + 1)
 
 
@@ -143,19 +171,45 @@ def late_periods(contract: Contract, index: int, accept_window_s: int) -> range:
     since = _border(contract, index - 1) - timedelta(seconds=accept_window_s)
     if since < contract.start:
         return range(index - 1)
-    return range(_grid_index(contract, since) - _first(contract), index - 1)
+    return range(_index_at(contract, since), index - 1)
 
 
 def _border(contract: Contract, index: int) -> datetime:
-    if index == 0:
-        return contract.start
-    border = boundary(contract.anchor, contract.every, contract.time_zone, _first(contract) + index)
-    return min(border, contract.end) if contract.end is not None else border
+    run = _run_of(contract, index)
+    if index <= run.offset:
+        return run.start
+    return min(run.edge(index), run.stop) if run.stop is not None else run.edge(index)
 
 
-def _first(contract: Contract) -> int:
-    return _grid_index(contract, contract.start)
+def _index_at(contract: Contract, at: datetime) -> int:
+    found, *later = _runs(contract)
+    for run in later:
+        if run.start > at:
+            break
+        found = run
+    return found.index_at(at)
 
 
-def _grid_index(contract: Contract, at: datetime) -> int:
-    return index_at(contract.anchor, contract.every, contract.time_zone, at)
+def _run_of(contract: Contract, index: int) -> _Run:
+    """The run that the period of a number belongs to; for the border at the contract's end the last one."""
+    found, *later = _runs(contract)
+    for run in later:
+        if run.offset > index:
+            break
+        found = run
+    return found
+
+
+def _runs(contract: Contract) -> tuple[_Run, ...]:
+    legs = [Leg(contract.start, contract.every, contract.anchor)]
+    legs += (leg for leg in contract.legs if contract.end is None or leg.since < contract.end)
+    stops = [*(leg.since for leg in legs[1:]), contract.end]
+    runs: list[_Run] = []
+    offset: int | None = 0
+    for (since, every, anchor), stop in zip(legs, stops, strict=True):
+        assert offset is not None  # only the last run is open-ended
+        zone = contract.time_zone
+        run = _Run(since, stop, every, anchor, zone, index_at(anchor, every, zone, since), offset)
+        offset = run.following
+        runs.append(run)
+    return tuple(runs)

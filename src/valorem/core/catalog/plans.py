@@ -1,6 +1,6 @@
 """Plans: a bundle of fees, prices and features that a contract is made on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
@@ -214,23 +214,25 @@ class Plan(Entry):
                 if key not in self.fees:
                     raise ValueError(f"phase {number} gives an amount for {key}, which is no fee of the plan")
         for currency, amounts in self.currencies.items():
-            if currency == self.currency:
-                raise ValueError(f"{currency} is the plan's own currency")
-            for noun, given, needed in (
-                ("fee", amounts.fees, self.fees),
-                ("add-on", amounts.addons, self.addons),
-                ("price", amounts.prices, self.prices),
-            ):
-                if missing := sorted(set(needed) - set(given)):
-                    raise ValueError(
-                        f"{currency} lacks the {noun} {missing[0]} (amounts are never converted)"
-                    )
-                if unknown := sorted(set(given) - set(needed)):
-                    raise ValueError(f"{currency} has a {noun} {unknown[0]}, which the plan has not")
-            for bound in ("minimum", "maximum"):
-                if getattr(self, bound) is not None and getattr(amounts, bound) is None:
-                    raise ValueError(f"{currency} lacks the {bound} (amounts are never converted)")
+            self._check_currency(currency, amounts)
         return self
+
+    def _check_currency(self, currency: str, amounts: CurrencyAmounts) -> None:
+        if currency == self.currency:
+            raise ValueError(f"{currency} is the plan's own currency")
+        pairs: tuple[tuple[str, Collection[str], Collection[str]], ...] = (
+            ("fee", amounts.fees, self.fees),
+            ("add-on", amounts.addons, self.addons),
+            ("price", amounts.prices, self.prices),
+        )
+        for noun, given, needed in pairs:
+            if missing := sorted(set(needed) - set(given)):
+                raise ValueError(f"{currency} lacks the {noun} {missing[0]} (amounts are never converted)")
+            if unknown := sorted(set(given) - set(needed)):
+                raise ValueError(f"{currency} has the {noun} {unknown[0]}, which the plan has not")
+        for bound in ("minimum", "maximum"):
+            if getattr(self, bound) is not None and getattr(amounts, bound) is None:
+                raise ValueError(f"{currency} lacks the {bound} (amounts are never converted)")
 
     @property
     def key(self) -> str:
@@ -239,5 +241,6 @@ class Plan(Entry):
 
     def all_prices(self) -> Iterator[tuple[str, PlanPrice]]:
         """Every price it holds by meter: its own, those of its phases and those in further currencies."""
-        for holder in (self, *self.phases, *self.currencies.values()):
+        holders: tuple[Plan | Phase | CurrencyAmounts, ...] = (self, *self.phases, *self.currencies.values())
+        for holder in holders:
             yield from holder.prices.items()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from valorem.core.calendar import zone_info
 from valorem.core.catalog.plans import Policies
+from valorem.core.contracts.standing import Standing
 from valorem.core.errors import InvalidInputError
 from valorem.core.money import parse_currency
 from valorem.core.numbers import ZERO, plain
@@ -27,9 +28,23 @@ class Dated(NamedTuple):
     quantity: Decimal
 
 
+class Leg(NamedTuple):
+    """A billing interval that takes the place of the one before it.
+
+    Attributes:
+        since: From when; a border of the contract.
+        every: The billing interval from then on.
+        anchor: The instant its periods are counted from.
+    """
+
+    since: datetime
+    every: Cadence
+    anchor: datetime
+
+
 @dataclass(frozen=True)
 class Contract:
-    """One customer's terms.
+    """One customer's terms, as they follow from what was signed and every edit since.
 
     Attributes:
         id: Chosen by the engine, unique everywhere.
@@ -47,6 +62,10 @@ class Contract:
         policies: Switches that differ from the plan's; ``None`` takes the plan's.
         purchase_order: Printed on invoices.
         metadata: The operator's own keys and texts.
+        standings: How it stands from which instant on, in order of time; where there is none, on its plan alone.
+        legs: Later billing intervals, in order of time.
+        term: How long it is agreed for at a time; it renews at each end of a term, and stays on its version until then.
+        first_start: When the customer first started, where an earlier contract came before this one; trials count from it.
 
     Raises:
         InvalidInputError: Where a field contradicts another or lies off the quarter-hour grid.
@@ -67,6 +86,10 @@ class Contract:
     policies: Policies | None = None
     purchase_order: str | None = None
     metadata: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    standings: tuple[Standing, ...] = ()
+    legs: tuple[Leg, ...] = ()
+    term: Cadence | None = None
+    first_start: datetime | None = None
 
     def __post_init__(self) -> None:
         zone_info(self.time_zone)
@@ -83,6 +106,33 @@ class Contract:
             raise InvalidInputError(f"the end {write_instant(self.end)} is not after the start", field="end")
         for key, history in self.seats.items():
             _check_history(key, history)
+        for name, instants in (
+            ("standings", [each.since for each in self.standings]),
+            ("legs", [self.start, *(leg.since for leg in self.legs)]),
+        ):
+            if any(later <= earlier for earlier, later in pairwise(instants)):
+                raise InvalidInputError("changes must be in order of time", field=name)
+
+    @property
+    def agreed(self) -> tuple[Standing, ...]:
+        """How it stands from which instant on; the first from the contract's start at the latest."""
+        return self.standings or (
+            Standing(
+                since=self.start,
+                plan=self.plan,
+                catalog_version=self.catalog_version,
+                purchase_order=self.purchase_order,
+            ),
+        )
+
+    def standing_at(self, at: datetime) -> Standing:
+        """How it stands at an instant; before its start as at the start."""
+        found = self.agreed[0]
+        for standing in self.agreed[1:]:
+            if standing.since > at:
+                break
+            found = standing
+        return found
 
     def seats_at(self, key: str, at: datetime) -> Decimal:
         """How many seats of a key there are at an instant."""
