@@ -49,8 +49,17 @@ def terms_for(tx: Transaction, contract: Contract) -> Terms:
     return terms_of(contract, catalog_at(tx, contract.catalog_version))
 
 
-def basis_of(tx: Transaction, contract: Contract, index: int) -> Basis:
-    """Gather what the invoice at a boundary depends on, as it stands."""
+def basis_of(
+    tx: Transaction, contract: Contract, index: int, subjects: tuple[str, ...] | None = None
+) -> Basis:
+    """Gather what the invoice at a boundary depends on, as it stands.
+
+    Args:
+        tx: The transaction.
+        contract: The contract.
+        index: The boundary.
+        subjects: The customer's, where the caller has read them.
+    """
     terms = terms_for(tx, contract)
     late = tuple(late_periods(contract, index, tx.limits.accept_late_s))
     oldest = min((*late, max(index - 1, 0)))
@@ -61,7 +70,7 @@ def basis_of(tx: Transaction, contract: Contract, index: int) -> Basis:
     return Basis(
         terms,
         index,
-        get_customer(tx, contract.customer).subjects,
+        subjects if subjects is not None else get_customer(tx, contract.customer).subjects,
         late,
         tuple(row["id"] for row in rows),
         billed,

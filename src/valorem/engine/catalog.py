@@ -186,7 +186,10 @@ def catalog_at(tx: Transaction, version: int) -> Catalog:
     Raises:
         NotFoundError: If there is no such version.
     """
-    digest = catalogs.load_digest(tx.connection, tx.workspace.id, version)
+    digest = tx.once(
+        ("catalog digest", version), lambda: catalogs.load_digest(tx.connection, tx.workspace.id, version)
+    )
     if digest is None:
+        tx.memo.pop(("catalog digest", version))  # it may be applied later in this transaction
         digest = show_version(tx, version).digest  # raises, and says what there is
     return _parsed.get(digest, lambda: show_version(tx, version).files)

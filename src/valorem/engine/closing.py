@@ -1,25 +1,26 @@
 """Close due periods: a boundary gives a draft, and when its grace has ended the draft becomes an invoice for good."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from uuid import NAMESPACE_URL, uuid5
 
 from valorem.core.billing.canonical import canonical_bytes, invoice_digest
 from valorem.core.billing.invoice import Invoice
-from valorem.core.billing.schedule import contract_period, cover, next_due_at
+from valorem.core.billing.schedule import Cover, cover, next_due_at
 from valorem.core.contracts.contract import Contract
 from valorem.core.ids import part_of
 from valorem.core.numbers import plain
 from valorem.core.time import write_instant
 from valorem.engine.assembling import Basis, basis_of, inputs_of, invoice_at, note_at, terms_for
 from valorem.engine.backfill import pending
-from valorem.engine.contracts import get_contract
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.identifiers import new_id
 from valorem.engine.meters import revision_ids
 from valorem.engine.retrying import in_snapshot
-from valorem.store.postgres import contracts, ingest, invoices, outbox
-from valorem.store.postgres.invoices import InvoiceDocument, InvoiceHeader
+from valorem.store.postgres import contracts, customers, ingest, invoices, outbox
+from valorem.store.postgres.invoices import InvoiceDocument, InvoiceHeader, SealedInvoice
+from valorem.store.postgres.outbox import Message
 
 #: Contracts or drafts worked on in one transaction: enough to share its cost, few enough to redo.
 _BATCH = 50
@@ -66,42 +67,38 @@ def close_due(engine: Engine, workspace: int) -> CloseReport:
     while True:
         step = in_snapshot(engine, workspace, lambda tx: _finalise_some(tx, waiting))
         report += step
-        if not step.progressed:
-            return report + CloseReport(waiting=len(waiting))
+        if not step.progressed and not step.waiting:
+            return report
 
 
 def _draft_some(tx: Transaction) -> CloseReport:
-    report = CloseReport()
-    for contract_id, _ in contracts.due(tx.connection, tx.workspace.id, tx.now, limit=_BATCH):
-        report += _draft(tx, contract_id)
-    return report
+    rows = contracts.due(tx.connection, tx.workspace.id, tx.now, limit=_BATCH)
+    covered = [(row, cover(row.contract, row.next_index)) for row in rows]
+    drafts = [
+        _header(tx, row.contract, at, "period")
+        for row, at in covered
+        if at.closed is not None or at.ahead is not None
+    ]
+    invoices.insert_drafts(tx.connection, tx.workspace.id, drafts, tx.now)
+    contracts.move_on(
+        tx.connection,
+        [
+            replace(row, next_index=row.next_index + 1, next_at=next_due_at(row.contract, row.next_index))
+            for row in rows
+        ],
+    )
+    return CloseReport(drafted=len(drafts), empty=len(rows) - len(drafts))
 
 
-def _draft(tx: Transaction, contract_id: str) -> CloseReport:
-    """A draft for the contract's next boundary, if it is due and has not got one meanwhile."""
-    row = get_contract(tx, contract_id, lock=True)
-    if row.next_at is None or row.next_at > tx.now:
-        return CloseReport()
-    contract, index = row.contract, row.next_index
-    contracts.move_on(tx.connection, contract, next_index=index + 1, next_at=next_due_at(contract, index))
-    at = cover(contract, index)
-    if at.closed is None and at.ahead is None:
-        return CloseReport(empty=1)
-    header = _header(tx, contract, index, "period")
-    invoices.insert_draft(tx.connection, tx.workspace.id, header, tx.now)
-    return CloseReport(drafted=1)
-
-
-def _header(tx: Transaction, contract: Contract, index: int, kind: str) -> InvoiceHeader:
-    at = cover(contract, index)
-    grace_s = terms_for(tx, contract).policies.grace_s if at.closed is not None else 0
-    shown = contract_period(contract, index - 1) or contract_period(contract, index)
+def _header(tx: Transaction, contract: Contract, at: Cover, kind: str) -> InvoiceHeader:
+    shown = at.closed or at.ahead
     assert shown is not None  # a cover without either period gives no invoice
+    grace_s = terms_for(tx, contract).policies.grace_s if at.closed is not None else 0
     return InvoiceHeader(
         id=new_id("inv", part_of(tx.workspace.id, contract.customer), at.at),
         contract=contract.id,
         customer=contract.customer,
-        index=index,
+        index=at.boundary_index,
         kind=kind,
         status="draft",
         number=None,
@@ -114,68 +111,82 @@ def _header(tx: Transaction, contract: Contract, index: int, kind: str) -> Invoi
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """A draft with the invoice it becomes, and what that was computed from."""
+
+    header: InvoiceHeader
+    basis: Basis
+    invoice: Invoice
+
+
 def _finalise_some(tx: Transaction, waiting: set[str]) -> CloseReport:
-    found = invoices.due(tx.connection, tx.workspace.id, tx.now, limit=_BATCH + len(waiting))
-    due = [invoice_id for invoice_id, _ in found if invoice_id not in waiting]
-    if not due:
-        return CloseReport()
-    invoices.lock_series(tx.connection, tx.workspace.id, _SERIES)
-    cutoff = ingest.committed(tx.connection, tx.workspace.id)
-    report = CloseReport()
-    held: set[str] = set()  # contracts whose earlier draft must come first
-    for invoice_id in due:
-        header = invoices.load(tx.connection, tx.workspace.id, invoice_id, lock=True)
-        if header is None or header.status != "draft" or header.contract in held:
-            continue
-        basis = basis_of(tx, get_contract(tx, header.contract).contract, header.index)
+    connection, workspace = tx.connection, tx.workspace.id
+    last = invoices.lock_series(connection, workspace, _SERIES)
+    found = invoices.due(connection, workspace, tx.now, without=sorted(waiting), limit=_BATCH)
+    # A later boundary of a contract reckons with the earlier one, so it waits for the next transaction.
+    due = list({header.contract: header for header in reversed(found)}.values())[::-1]
+    known = contracts.load_many(connection, workspace, [header.contract for header in due])
+    subjects = customers.load_subjects(connection, workspace, [header.customer for header in due])
+    finals: list[_Computed] = []
+    empty: list[InvoiceHeader] = []
+    held = 0
+    for header in due:
+        basis = basis_of(tx, known[header.contract], header.index, subjects[header.customer])
         meters = [priced.meter for priced in basis.terms.priced]
         if pending(tx, list(revision_ids(tx, meters).values())):
-            waiting.add(invoice_id)
-            held.add(header.contract)
+            waiting.add(header.contract)
+            held += 1
             continue
-        report += _finalise(tx, header, basis, cutoff)
-    return report
+        invoice = invoice_at(tx, basis)
+        if invoice.lines:
+            finals.append(_Computed(header, basis, invoice))
+        else:
+            empty.append(header)
+        if (note := note_at(tx, basis)) is not None:
+            beside = _header(tx, basis.terms.contract, cover(basis.terms.contract, basis.index), "note")
+            invoices.insert_drafts(connection, workspace, [beside], tx.now)
+            finals.append(_Computed(beside, basis, note))
+    for header in empty:
+        invoices.drop_draft(connection, workspace, header)
+    _seal(tx, finals, last)
+    return CloseReport(finalised=len(finals), empty=len(empty), waiting=held)
 
 
-def _finalise(tx: Transaction, header: InvoiceHeader, basis: Basis, cutoff: int) -> CloseReport:
-    invoice = invoice_at(tx, basis)
-    note = note_at(tx, basis)
-    report = CloseReport()
-    if invoice.lines:
-        _seal(tx, header, basis, invoice, cutoff)
-        report += CloseReport(finalised=1)
-    else:
-        invoices.drop_draft(tx.connection, tx.workspace.id, header)
-        report += CloseReport(empty=1)
-    if note is not None:
-        beside = _header(tx, basis.terms.contract, basis.index, "note")
-        if invoices.insert_draft(tx.connection, tx.workspace.id, beside, tx.now):
-            _seal(tx, beside, basis, note, cutoff)
-            report += CloseReport(finalised=1)
-    return report
+def _seal(tx: Transaction, finals: Sequence[_Computed], last: int) -> None:
+    """Give each a number, write what it says for good, and tell that it happened."""
+    cutoff = ingest.committed(tx.connection, tx.workspace.id)
+    sealed, messages = [], []
+    for number, each in enumerate(finals, start=last + 1):
+        bytes_ = canonical_bytes(each.invoice)
+        document = InvoiceDocument(
+            number=f"{_SERIES}-{number:06d}",
+            document=bytes_,
+            digest=invoice_digest(bytes_),
+            inputs=inputs_of(each.basis, contracts.write_contract(each.basis.terms.contract), cutoff),
+            finalised_at=tx.now,
+        )
+        sealed.append(SealedInvoice(each.header, document, each.invoice.total))
+        messages.append(_finalised(tx.workspace.id, each, document.number))
+    invoices.finalise(tx.connection, tx.workspace.id, sealed)
+    invoices.move_series(tx.connection, tx.workspace.id, _SERIES, last + len(finals))
+    outbox.put(tx.connection, tx.workspace.id, messages, tx.now)
 
 
-def _seal(tx: Transaction, header: InvoiceHeader, basis: Basis, invoice: Invoice, cutoff: int) -> None:
-    number = invoices.take_number(tx.connection, tx.workspace.id, _SERIES, header.id)
-    document = canonical_bytes(invoice)
-    inputs = inputs_of(basis, contracts.write_contract(basis.terms.contract), cutoff)
-    sealed = InvoiceDocument(number, document, invoice_digest(document), inputs, tx.now)
-    invoices.finalise(tx.connection, tx.workspace.id, header, sealed, invoice.total)
-    outbox.put(
-        tx.connection,
-        part=part_of(tx.workspace.id, header.customer),
-        workspace=tx.workspace.id,
-        message_id=uuid5(NAMESPACE_URL, f"valorem:{tx.workspace.id}:invoice.finalised:{header.id}"),
+def _finalised(workspace: int, each: _Computed, number: str) -> Message:
+    header = each.header
+    return Message(
+        part=part_of(workspace, header.customer),
+        id=uuid5(NAMESPACE_URL, f"valorem:{workspace}:invoice.finalised:{header.id}"),
         topic="invoice.finalised",
-        subject=header.id,
+        object=header.id,
         payload={
             "invoice": header.id,
             "number": number,
             "customer": header.customer,
             "contract": header.contract,
-            "total": plain(invoice.total),
-            "currency": invoice.currency,
+            "total": plain(each.invoice.total),
+            "currency": each.invoice.currency,
             "issued_at": write_instant(header.issued_at),
         },
-        now=tx.now,
     )

@@ -1,15 +1,18 @@
 """The engine: what every verb works with, and the one way to open a transaction."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypeVar
 
 from valorem.core.limits import Limits
 from valorem.core.workspace import Workspace
 from valorem.store.postgres import workspaces
 from valorem.store.postgres.database import Connection, Database
 from valorem.store.warehouse.rows import Warehouse
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class Transaction:
         now: The workspace's time when the transaction began: real time for live, its own clock for a sandbox.
         limits: The declared limits in force.
         warehouse: Where history is read faster than from recorded batches; None where there is none.
+        memo: What this transaction has read and nothing in it changes; a verb that changes it forgets it.
     """
 
     connection: Connection
@@ -29,6 +33,14 @@ class Transaction:
     now: datetime
     limits: Limits
     warehouse: Warehouse | None = None
+    memo: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, key: Hashable, read: Callable[[], R]) -> R:
+        """Read something once in this transaction; ``key`` names it."""
+        if key not in self.memo:
+            self.memo[key] = read()
+        found: R = self.memo[key]
+        return found
 
 
 @dataclass(frozen=True)

@@ -130,9 +130,13 @@ def activate(tx: Transaction, meters: Sequence[Meter]) -> None:
             store.insert_backfill(connection, workspace, free, recorded_seq)
         free += 1
     store.set_current(connection, workspace, sorted(wanted))
+    tx.memo.pop("meter revisions", None)
 
 
 def revision_ids(tx: Transaction, meters: Sequence[Meter]) -> dict[str, int]:
     """Revision ids of activated meters, by fingerprint."""
-    ids = {row.fingerprint: row.id for row in store.revisions(tx.connection, tx.workspace.id)}
+    ids = tx.once(
+        "meter revisions",
+        lambda: {row.fingerprint: row.id for row in store.revisions(tx.connection, tx.workspace.id)},
+    )
     return {meter.fingerprint(): ids[meter.fingerprint()] for meter in meters}

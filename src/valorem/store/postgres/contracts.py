@@ -116,13 +116,22 @@ def replace_terms(connection: Connection, contract: Contract) -> None:
     )
 
 
-def due(connection: Connection, workspace: int, now: datetime, *, limit: int) -> list[tuple[str, datetime]]:
-    """Ids of contracts with a boundary at or before now, the earliest boundary first."""
+def due(connection: Connection, workspace: int, now: datetime, *, limit: int) -> list[ContractRow]:
+    """Contracts with a boundary at or before now, the earliest first, locked until the transaction ends."""
     rows = connection.execute(
-        "SELECT id, next_at FROM contract WHERE workspace = %s AND next_at <= %s ORDER BY next_at, id LIMIT %s",
+        f"SELECT {_COLUMNS} FROM contract WHERE workspace = %s AND next_at <= %s ORDER BY next_at, id LIMIT %s FOR UPDATE",
         (workspace, now, limit),
     )
-    return [(row["id"], row["next_at"]) for row in rows]
+    return [_contract_row(row) for row in rows]
+
+
+def load_many(connection: Connection, workspace: int, ids: Sequence[str]) -> dict[str, Contract]:
+    """Contracts by id."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM contract WHERE part = ANY(%s) AND workspace = %s AND id = ANY(%s)",
+        (sorted({part_in(one, "ctr") for one in ids}), workspace, list(ids)),
+    )
+    return {row["id"]: _contract(row) for row in rows}
 
 
 def next_due_at(connection: Connection, workspace: int) -> datetime | None:
@@ -133,18 +142,22 @@ def next_due_at(connection: Connection, workspace: int) -> datetime | None:
     return row["at"] if row else None
 
 
-def move_on(connection: Connection, contract: Contract, *, next_index: int, next_at: datetime | None) -> None:
-    """Note which boundary comes next for a contract that the caller has locked."""
-    connection.execute(
-        "UPDATE contract SET next_index = %s, next_at = %s WHERE part = %s AND workspace = %s AND id = %s",
-        (
-            next_index,
-            next_at,
-            part_of(contract.workspace, contract.customer),
-            contract.workspace,
-            contract.id,
-        ),
-    )
+def move_on(connection: Connection, moved: Sequence[ContractRow]) -> None:
+    """Note which boundary comes next for contracts that the caller has locked."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE contract SET next_index = %s, next_at = %s WHERE part = %s AND workspace = %s AND id = %s",
+            [
+                (
+                    row.next_index,
+                    row.next_at,
+                    part_of(row.contract.workspace, row.contract.customer),
+                    row.contract.workspace,
+                    row.contract.id,
+                )
+                for row in moved
+            ],
+        )
 
 
 def write_contract(contract: Contract) -> dict[str, Any]:

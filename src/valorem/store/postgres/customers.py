@@ -1,6 +1,6 @@
 """Customers and the subjects that belong to them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from psycopg.types.json import Jsonb
@@ -54,6 +54,16 @@ def load(connection: Connection, workspace: int, key: str) -> Customer | None:
         (part_of(workspace, key), workspace, key),
     ).fetchone()
     return _customer(row) if row else None
+
+
+def load_subjects(connection: Connection, workspace: int, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The subjects of customers, by key."""
+    rows = connection.execute(
+        "SELECT customer, array_agg(subject ORDER BY subject) AS subjects FROM subject"
+        " WHERE workspace = %s AND customer = ANY(%s) GROUP BY customer",
+        (workspace, list(keys)),
+    )
+    return {row["customer"]: tuple(row["subjects"]) for row in rows}
 
 
 def load_page(connection: Connection, workspace: int, *, after: str | None, limit: int) -> list[Customer]:

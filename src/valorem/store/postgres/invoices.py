@@ -1,6 +1,6 @@
 """Invoices: headers that move from draft to finalised, and documents that never change."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -60,45 +60,56 @@ class InvoiceDocument:
     finalised_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class SealedInvoice:
+    """A draft and the document that makes it final."""
+
+    header: InvoiceHeader
+    document: InvoiceDocument
+    total: Decimal
+
+
 _COLUMNS = (
     "id, contract, customer, index, kind, status, number, currency, period_start, period_end, issued_at,"
     " finalise_at, total"
 )
 
 
-def insert_draft(connection: Connection, workspace: int, header: InvoiceHeader, now: datetime) -> bool:
-    """Insert a draft; False where the contract's boundary has this kind of invoice already."""
-    row = connection.execute(
-        "INSERT INTO invoice (part, workspace, id, contract, customer, index, kind, status, currency, period_start,"
-        " period_end, issued_at, finalise_at, created_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, 'draft', %s, %s, %s, %s, %s, %s)"
-        " ON CONFLICT (part, workspace, contract, index, kind) DO NOTHING RETURNING id",
-        (
-            part_of(workspace, header.customer),
-            workspace,
-            header.id,
-            header.contract,
-            header.customer,
-            header.index,
-            header.kind,
-            header.currency,
-            header.period_start,
-            header.period_end,
-            header.issued_at,
-            header.finalise_at,
-            now,
-        ),
-    ).fetchone()
-    return row is not None
+def insert_drafts(
+    connection: Connection, workspace: int, headers: Sequence[InvoiceHeader], now: datetime
+) -> None:
+    """Insert drafts; where a contract's boundary has this kind of invoice already, that one stays."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO invoice (part, workspace, id, contract, customer, index, kind, status, currency, period_start,"
+            " period_end, issued_at, finalise_at, created_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, 'draft', %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (part, workspace, contract, index, kind) DO NOTHING",
+            [
+                (
+                    part_of(workspace, header.customer),
+                    workspace,
+                    header.id,
+                    header.contract,
+                    header.customer,
+                    header.index,
+                    header.kind,
+                    header.currency,
+                    header.period_start,
+                    header.period_end,
+                    header.issued_at,
+                    header.finalise_at,
+                    now,
+                )
+                for header in headers
+            ],
+        )
 
 
-def load(
-    connection: Connection, workspace: int, invoice_id: str, *, lock: bool = False
-) -> InvoiceHeader | None:
+def load(connection: Connection, workspace: int, invoice_id: str) -> InvoiceHeader | None:
     """One header by id."""
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM invoice WHERE part = %s AND workspace = %s AND id = %s"
-        + (" FOR UPDATE" if lock else ""),
+        f"SELECT {_COLUMNS} FROM invoice WHERE part = %s AND workspace = %s AND id = %s",
         (part_in(invoice_id, "inv"), workspace, invoice_id),
     ).fetchone()
     return InvoiceHeader(**row) if row else None
@@ -138,7 +149,9 @@ def load_page(
         conditions.append("status = %s")
         values.append(status)
     order = "DESC" if newest_first else "ASC"
-    statement = f"SELECT {_COLUMNS} FROM invoice WHERE {' AND '.join(conditions)} ORDER BY id {order} LIMIT %s"
+    statement = (
+        f"SELECT {_COLUMNS} FROM invoice WHERE {' AND '.join(conditions)} ORDER BY id {order} LIMIT %s"
+    )
     return [InvoiceHeader(**row) for row in connection.execute(statement, (*values, limit))]  # type: ignore[call-overload]
 
 
@@ -155,14 +168,24 @@ def load_earlier(
     ).fetchall()
 
 
-def due(connection: Connection, workspace: int, now: datetime, *, limit: int) -> list[tuple[str, datetime]]:
-    """Ids of drafts whose grace has ended, in the order they were issued."""
+def due(
+    connection: Connection, workspace: int, now: datetime, *, without: Sequence[str] = (), limit: int
+) -> list[InvoiceHeader]:
+    """Drafts whose grace has ended, in the order they were issued, locked until the transaction ends.
+
+    Args:
+        connection: In a transaction of the workspace.
+        workspace: The workspace's id.
+        now: Its time.
+        without: Contracts whose drafts must wait.
+        limit: Most drafts.
+    """
     rows = connection.execute(
-        "SELECT id, finalise_at FROM invoice WHERE workspace = %s AND status = 'draft' AND finalise_at <= %s"
-        " ORDER BY finalise_at, issued_at, contract, id LIMIT %s",
-        (workspace, now, limit),
+        f"SELECT {_COLUMNS} FROM invoice WHERE workspace = %s AND status = 'draft' AND finalise_at <= %s"
+        " AND contract <> ALL(%s) ORDER BY finalise_at, issued_at, contract, id LIMIT %s FOR UPDATE",
+        (workspace, now, list(without), limit),
     )
-    return [(row["id"], row["finalise_at"]) for row in rows]
+    return [InvoiceHeader(**row) for row in rows]
 
 
 def next_due_at(connection: Connection, workspace: int) -> datetime | None:
@@ -173,57 +196,64 @@ def next_due_at(connection: Connection, workspace: int) -> datetime | None:
     return row["at"] if row else None
 
 
-def lock_series(connection: Connection, workspace: int, series: str) -> None:
-    """Let one transaction at a time take numbers of a series, until it ends."""
+def lock_series(connection: Connection, workspace: int, series: str) -> int:
+    """Let one transaction at a time take numbers of a series, until it ends; returns the last one taken."""
     connection.execute(
         "INSERT INTO number_series (workspace, series, last) VALUES (%s, %s, 0) ON CONFLICT DO NOTHING",
         (workspace, series),
     )
-    connection.execute(
-        "SELECT last FROM number_series WHERE workspace = %s AND series = %s FOR UPDATE", (workspace, series)
-    )
-
-
-def take_number(connection: Connection, workspace: int, series: str, invoice: str) -> str:
-    """The next number of a series, without a gap: the row stays locked until the transaction ends."""
     row = connection.execute(
-        "INSERT INTO number_series (workspace, series, last) VALUES (%s, %s, 1)"
-        " ON CONFLICT (workspace, series) DO UPDATE SET last = number_series.last + 1 RETURNING last",
-        (workspace, series),
+        "SELECT last FROM number_series WHERE workspace = %s AND series = %s FOR UPDATE", (workspace, series)
     ).fetchone()
     assert row is not None
-    number = f"{series}-{row['last']:06d}"
-    connection.execute(
-        "INSERT INTO invoice_number (workspace, number, invoice) VALUES (%s, %s, %s)",
-        (workspace, number, invoice),
-    )
-    return number
+    return int(row["last"])
 
 
-def finalise(
-    connection: Connection, workspace: int, header: InvoiceHeader, document: InvoiceDocument, total: Decimal
-) -> None:
-    """Store the document for good and move the header on."""
-    part = part_of(workspace, header.customer)
+def move_series(connection: Connection, workspace: int, series: str, last: int) -> None:
+    """Note the last number taken of a series that the caller has locked."""
     connection.execute(
-        "INSERT INTO invoice_document (part, workspace, invoice, number, document, digest, inputs, finalised_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            part,
-            workspace,
-            header.id,
-            document.number,
-            document.document,
-            document.digest,
-            Jsonb(dict(document.inputs)),
-            document.finalised_at,
-        ),
+        "UPDATE number_series SET last = %s WHERE workspace = %s AND series = %s", (last, workspace, series)
     )
-    connection.execute(
-        "UPDATE invoice SET status = 'finalised', number = %s, total = %s"
-        " WHERE part = %s AND workspace = %s AND id = %s AND status = 'draft'",
-        (document.number, total, part, workspace, header.id),
-    )
+
+
+def finalise(connection: Connection, workspace: int, sealed: Sequence[SealedInvoice]) -> None:
+    """Claim the numbers, store the documents for good and move the headers on; one round trip for each table."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO invoice_number (workspace, number, invoice) VALUES (%s, %s, %s)",
+            [(workspace, one.document.number, one.header.id) for one in sealed],
+        )
+        cursor.executemany(
+            "INSERT INTO invoice_document (part, workspace, invoice, number, document, digest, inputs, finalised_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (
+                    part_of(workspace, one.header.customer),
+                    workspace,
+                    one.header.id,
+                    one.document.number,
+                    one.document.document,
+                    one.document.digest,
+                    Jsonb(dict(one.document.inputs)),
+                    one.document.finalised_at,
+                )
+                for one in sealed
+            ],
+        )
+        cursor.executemany(
+            "UPDATE invoice SET status = 'finalised', number = %s, total = %s"
+            " WHERE part = %s AND workspace = %s AND id = %s AND status = 'draft'",
+            [
+                (
+                    one.document.number,
+                    one.total,
+                    part_of(workspace, one.header.customer),
+                    workspace,
+                    one.header.id,
+                )
+                for one in sealed
+            ],
+        )
 
 
 def drop_draft(connection: Connection, workspace: int, header: InvoiceHeader) -> None:
