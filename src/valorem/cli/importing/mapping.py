@@ -12,6 +12,7 @@ from valorem.core.calendar import zone_info
 from valorem.core.catalog.problems import written_path
 from valorem.core.catalog.source import Source, UnreadableError, read_source
 from valorem.core.errors import InvalidInputError
+from valorem.core.metering.event import BACKFILL
 
 Kind = Literal["text", "number", "integer", "boolean"]
 
@@ -152,6 +153,13 @@ class ImportMap(_Written):
         named |= {condition.column for condition in self.skip_when}
         named |= {part.column for part in (self.type, self.subject) if isinstance(part, Column)}
         return named | (set(self.id) if self.id != "row" else set())
+
+
+def history(mapping: ImportMap) -> ImportMap:
+    """The map for events of any age: their source says that they are history, so their ids are kept for ever."""
+    if mapping.source.startswith(BACKFILL):
+        return mapping
+    return ImportMap.model_validate(mapping.model_dump() | {"source": BACKFILL + mapping.source})
 
 
 def read_map(path: Path) -> ImportMap:

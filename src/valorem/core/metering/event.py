@@ -19,6 +19,9 @@ from valorem.core.time import parse_instant, write_instant
 VOID = "valorem.void"
 AMEND = "valorem.amend"
 CORRECTIONS = frozenset({VOID, AMEND})
+#: A source that begins so sends history: its events may be of any age, and their keys are never forgotten, so that a
+#: retry is known for ever. Live events have other sources, and the two can never count one fact twice by one id.
+BACKFILL = "backfill:"
 
 _NO_DATA: dict[str, Any] = {}
 _WHITE_SPACE = b" \t\r\n"
