@@ -255,6 +255,9 @@ class Writer:
         now = self._now(connection, workspace)
         prepared = self._prepare(connection, workspace, batch.raws, now)
         candidates = [one for one in prepared if isinstance(one, Candidate)]
+        if not candidates:
+            batch.results = [one for one in prepared if isinstance(one, ItemResult)]
+            return
         with store.transaction(connection, workspace):
             settled = iter(
                 recording.record(connection, workspace, now, self._meters[workspace], batch.id, candidates)

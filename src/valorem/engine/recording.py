@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import localcontext
 from typing import Literal
 
@@ -12,7 +12,7 @@ from valorem.core.errors import InvalidInputError
 from valorem.core.ids import event_identity
 from valorem.core.limits import Limits
 from valorem.core.metering.corrections import Correction, parse_correction
-from valorem.core.metering.event import CORRECTIONS, Event, check_time, decode_event
+from valorem.core.metering.event import BACKFILL, CORRECTIONS, Event, check_time, decode_event
 from valorem.core.metering.fingerprint import fingerprint
 from valorem.core.metering.meter import Reading
 from valorem.core.numbers import EXACT
@@ -102,7 +102,7 @@ def prepare(
                 if time is None:
                     event = event.at(now)
                     time = now
-                elif not earliest <= time <= latest:
+                elif not earliest <= time <= latest and not (time < earliest and is_backfill(event)):
                     check_time(time, now, limits)
                 correction = None
                 if event.type in CORRECTIONS:
@@ -148,7 +148,7 @@ def record(
         now: What the candidates were prepared with.
         meters: Likewise.
         batch_id: A new id; a batch of that id must not have been committed.
-        candidates: In the order they came; repeated identities are settled by the first.
+        candidates: At least one, in the order they came; repeated identities are settled by the first.
 
     Returns:
         A result for each candidate. If none is accepted, nothing was written.
@@ -204,8 +204,10 @@ def _claim(
     claims = [Claim(key, candidates[place].fingerprint, place) for key, place in first.items()]
     targets = {one.correction.target for one in candidates if one.correction} - first.keys()
     claims += [Claim(target, 0, -1) for target in targets]
-    claims.sort(key=_key_of)
-    claimed, placeholders = ingest.claim(connection, workspace, batch_id, now.date(), claims)
+    claims.sort()
+    claimed, placeholders = ingest.claim(
+        connection, workspace, batch_id, _received_on(candidates, now), claims
+    )
     if len(claimed) + len(placeholders) == len(claims):
         return claimed, {}
     others = [
@@ -229,6 +231,16 @@ def _claim(
         ingest.fill(connection, batch_id, fills)
         claimed |= {one.place for one in fills}
     return claimed, known
+
+
+def is_backfill(event: Event) -> bool:
+    """Whether an event is history, sent by a source of its own, and may be of any age."""
+    return event.source.startswith(BACKFILL)
+
+
+def _received_on(candidates: Sequence[Candidate], now: datetime) -> date:
+    """The date by which keys are forgotten: never, where history is among them."""
+    return date.max if any(is_backfill(one.event) for one in candidates) else now.date()
 
 
 def _results(
@@ -269,7 +281,3 @@ def _batch(
         types=sorted({one.event.type for one in accepted}),
         raw=pack_lines([one.raw if place in kept else b"" for place, one in enumerate(candidates)]),
     )
-
-
-def _key_of(claim: Claim) -> bytes:
-    return claim.key

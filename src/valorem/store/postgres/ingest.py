@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 
 import psycopg
 from psycopg.errors import NotNullViolation
@@ -64,9 +64,8 @@ class MetersChangedError(Exception):
     """The meters changed since the batch was read by them; nothing was recorded. Read it again by the new ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One event's claim to its key.
+class Claim(NamedTuple):
+    """One event's claim to its key; sorts by it.
 
     Attributes:
         key: Identity bytes.
@@ -166,7 +165,7 @@ def claim(
         packed.integers([one.place for one in claims]),
     )
     places: set[int] = set()
-    if all(one.place >= 0 for one in claims):
+    if min(one.place for one in claims) >= 0:
         found = connection.execute(_CLAIM, values, binary=True).pgresult
         assert found is not None
         for number in range(found.ntuples):

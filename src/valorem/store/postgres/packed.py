@@ -5,6 +5,7 @@ A :class:`Packed` value is PostgreSQL's binary array format, ready to send; each
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from struct import Struct
 from typing import ClassVar
 
@@ -88,12 +89,13 @@ def instants(times: Sequence[datetime]) -> Instants:
 
 def texts(values: Sequence[str]) -> Texts:
     """Pack texts."""
-    return Texts(_variable(Texts, [value.encode() for value in values]))
+    return Texts(_variable(Texts, map(_text, values), len(values)))
 
 
 def byteas(values: Sequence[bytes | None]) -> Byteas:
     """Pack byte strings; None is null."""
-    return Byteas(_variable(Byteas, values))
+    elements = [_NULL if value is None else _LENGTH(len(value)) + value for value in values]
+    return Byteas(_variable(Byteas, elements, len(values)))
 
 
 def literal(values: Iterable[object]) -> str:
@@ -111,17 +113,17 @@ def _fixed(kind: type[Packed], size: int, elements: Sequence[bytes]) -> bytes:
     return _HEADER(1, 0, kind.element_oid, len(elements), 1) + length + length.join(elements)
 
 
-def _variable(kind: type[Packed], elements: Sequence[bytes | None]) -> bytes:
-    if not elements:
+@lru_cache(maxsize=16_384)
+def _text(value: str) -> bytes:
+    """One element; subjects and dimensions come again and again."""
+    encoded = value.encode()
+    return _LENGTH(len(encoded)) + encoded
+
+
+def _variable(kind: type[Packed], elements: Iterable[bytes], count: int) -> bytes:
+    if not count:
         return _HEADER(0, 0, kind.element_oid, 0, 1)[:12]
-    out = [_HEADER(1, 1, kind.element_oid, len(elements), 1)]
-    for element in elements:
-        if element is None:
-            out.append(_NULL)
-        else:
-            out.append(_LENGTH(len(element)))
-            out.append(element)
-    return b"".join(out)
+    return _HEADER(1, 1, kind.element_oid, count, 1) + b"".join(elements)
 
 
 def _dumper(kind: type[Packed]) -> type[Dumper]:
