@@ -58,6 +58,11 @@ class OpenLot:
         return not self.ended and self.remaining > 0
 
     @property
+    def last_end(self) -> datetime | None:
+        """Its end, where no refill of the same grant follows."""
+        return self.end if self.grant.refill is None or self.end == self.grant.end else None
+
+    @property
     def end_kind(self) -> Literal["expired", "voided"]:
         """What its end does to the rest."""
         return "voided" if self.end is not None and self.end == self.grant.voided_at else "expired"

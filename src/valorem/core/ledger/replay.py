@@ -40,6 +40,7 @@ def replay(
     *,
     checkpoint: Checkpoint | None = None,
     with_phases: bool = False,
+    closing: bool = False,
 ) -> Account:
     """The account at an instant.
 
@@ -49,6 +50,8 @@ def replay(
         policies: How credits are used up.
         checkpoint: Where an earlier replay stopped; it saves work and changes no answer.
         with_phases: Whether to list the stretches between changes of the grants.
+        closing: Look at the end of a period rather than at the beginning of the next: a grant that ends at this very
+            instant still counts, unless the account is reset at it.
 
     Raises:
         InvalidInputError: For an instant before the checkpoint.
@@ -59,7 +62,7 @@ def replay(
             field="at",
             hint="replay from an earlier checkpoint, or without one",
         )
-    return _Replay(facts, until, policies, checkpoint, with_phases=with_phases).run()
+    return _Replay(facts, until, policies, checkpoint, with_phases=with_phases, closing=closing).run()
 
 
 @exact
@@ -142,6 +145,7 @@ class _Replay:
         checkpoint: Checkpoint | None,
         *,
         with_phases: bool,
+        closing: bool,
     ) -> None:
         self.facts = facts
         self.until = until
@@ -149,6 +153,7 @@ class _Replay:
         self.since = checkpoint.at if checkpoint else None
         self.purse = Purse(facts.grants, facts.caps, policies, checkpoint)
         self.phases = Phases(self.purse) if with_phases else None
+        self.spares = closing and all(reset.at != until for reset in facts.resets)
         self.number = count()
         self.queue: list[tuple[datetime, int, tuple[Any, ...], int, Any]] = []
         self._schedule()
@@ -207,7 +212,7 @@ class _Replay:
             heapq.heappush(self.queue, (at, rank, key, next(self.number), item))
 
     def _end_later(self, lot: OpenLot) -> None:
-        if lot.end is not None:
+        if lot.end is not None and not (self.spares and lot.end == self.until == lot.last_end):
             self._push(lot.end, _END, lot.key, lot)
 
     def _change(self, at: datetime, *, first: bool) -> None:
