@@ -26,7 +26,7 @@ class Call(Generic[T]):
         content: Instead of ``body``: bytes as they are, with ``content_type``.
         content_type: Of the body.
         once: Whether it has an effect that an Idempotency-Key keeps from happening twice.
-        answers: Statuses, besides 2xx, that are answers and no errors.
+        timeout_s: How long it may take, where that is longer than the client's own.
     """
 
     method: str
@@ -37,7 +37,7 @@ class Call(Generic[T]):
     content: bytes | None = None
     content_type: str = "application/json"
     once: bool = False
-    answers: frozenset[int] = frozenset()
+    timeout_s: float | None = None
 
     def encoded(self) -> bytes | None:
         """The body's bytes."""

@@ -12,6 +12,8 @@ from valorem.client.call import Call, Method, quoted, written
 
 _lines = msgspec.json.Encoder()
 NDJSON = "application/x-ndjson"
+#: For calls that do all that is due.
+LONG_S = 900.0
 
 
 def health() -> Call[v.Health]:
@@ -230,7 +232,7 @@ def advance_clock(
 ) -> Call[v.AdvanceReport]:
     """Move a sandbox's clock to an instant, or over a number of period ends, doing what falls due on the way."""
     body = {"to": to, "periods": periods, "contract": contract}
-    return Call("POST", "/v1/clock/advance", v.AdvanceReport, body=body, once=True)
+    return Call("POST", "/v1/clock/advance", v.AdvanceReport, body=body, once=True, timeout_s=LONG_S)
 
 
 def usage(
@@ -242,6 +244,7 @@ def usage(
     by: str = "period",
     dimensions: Sequence[str] = (),
     where: Mapping[str, str] | None = None,
+    contract: str | None = None,
 ) -> Call[v.Usage]:
     """What a customer used: by ``period``, ``hour``, ``day`` or ``month``, grouped by dimensions."""
     query = {
@@ -250,6 +253,7 @@ def usage(
         "start": start,
         "end": end,
         "by": by,
+        "contract": contract,
         "dimension": list(dimensions),
         "where": [f"{name}:{value}" for name, value in (where or {}).items()],
     }
@@ -266,11 +270,19 @@ def list_invoices(
     customer: str | None = None,
     contract: str | None = None,
     status: str | None = None,
+    newest_first: bool | None = None,
     after: str | None = None,
     limit: int | None = None,
 ) -> Call[v.Page[v.InvoiceHeader]]:
-    """Invoices in the order they were issued."""
-    query = {"customer": customer, "contract": contract, "status": status, "after": after, "limit": limit}
+    """Invoices in the order they were issued, or the newest first."""
+    query = {
+        "customer": customer,
+        "contract": contract,
+        "status": status,
+        "newest_first": newest_first,
+        "after": after,
+        "limit": limit,
+    }
     return Call("GET", "/v1/invoices", v.Page[v.InvoiceHeader], query=query)
 
 
@@ -294,7 +306,7 @@ def verify_invoice(invoice: str) -> Call[v.Verification]:
 
 def close_invoices() -> Call[v.CloseReport]:
     """Close what is due now; safe to repeat."""
-    return Call("POST", "/v1/invoices/close", v.CloseReport, once=True)
+    return Call("POST", "/v1/invoices/close", v.CloseReport, once=True, timeout_s=LONG_S)
 
 
 class Methods:

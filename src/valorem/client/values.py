@@ -211,6 +211,7 @@ class Usage(Value, frozen=True):
     start: datetime
     end: datetime
     as_of: datetime
+    source: str
     rows: list[UsageRow]
     total: Decimal | None
 
@@ -326,13 +327,14 @@ class Preview(Value, frozen=True):
 
 
 class EventBehind(Value, frozen=True):
-    """One event behind a line, as it counts: with its time, and amended if it was."""
+    """One event behind a line, as it counts: amended if it was. ``value`` is what the meter read from it."""
 
     source: str
     id: str
     type: str
     subject: str
     time: datetime
+    value: Decimal
     data: dict[str, Any]
 
 

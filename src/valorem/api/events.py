@@ -1,0 +1,101 @@
+"""``/v1/events``: facts come in; each is accepted, a duplicate, a conflict or rejected, and the answer says which.
+
+The one hot path: its body goes straight to the ingestor, without the framework's validation in between.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Annotated, Any, Protocol
+
+import anyio.to_thread
+import msgspec
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from valorem.api.access import Caller, Gate, Needs, check_scope
+from valorem.api.body import unpacked
+from valorem.api.problems import error_response, request_id_of
+from valorem.api.strict_json import StrictRoute
+from valorem.core.errors import ConflictError, InvalidInputError, ValoremError
+from valorem.core.limits import Limits
+from valorem.core.metering.batch import split_batch
+from valorem.engine.recording import ACCEPTED, ItemResult
+
+router = APIRouter(prefix="/v1/events", tags=["events"], route_class=StrictRoute)
+Reader = Annotated[Caller, Depends(Needs("read"))]
+SCOPE = "events:write"
+_STATUSES = ("accepted", "duplicate", "conflict", "rejected")
+_SINGLE_TYPES = ("application/json", "application/cloudevents+json")
+
+
+class Submits(Protocol):
+    """Whoever makes events durable; answers once they are."""
+
+    async def submit(self, workspace: int, raws: Sequence[bytes | InvalidInputError]) -> Sequence[ItemResult]:
+        """Record events; one result each, in order.
+
+        Raises:
+            OverloadedError: Nothing was accepted.
+        """
+        ...
+
+
+async def ingest(request: Request) -> Response:
+    """Record one event, a batch or a stream of lines."""
+    services: Any = request.app.state
+    principal = await _principal(services.gate, request.headers.get("authorization"))
+    check_scope(principal, SCOPE)
+    limits: Limits = services.engine.limits
+    body = await unpacked(request.scope["state"]["body"], request.headers.get("content-encoding"), limits)
+    content_type = request.headers.get("content-type")
+    raws = split_batch(body, content_type, limits)
+    results = await services.ingestor.submit(principal.workspace.id, raws)
+    counts = dict.fromkeys(_STATUSES, 0)
+    for result in results:
+        counts[result.status] += 1
+    services.metrics.note_events(counts)
+    if _is_single(content_type, body) and (refusal := _refusal(results[0])) is not None:
+        return error_response(request_id_of(request), refusal)
+    return Response(_answer(counts, results), media_type="application/json")
+
+
+async def _principal(gate: Gate, authorization: str | None) -> Any:
+    known = gate.remembered(authorization)
+    return known if known is not None else await anyio.to_thread.run_sync(gate.principal, authorization)
+
+
+def _is_single(content_type: str | None, body: bytes) -> bool:
+    media_type = (content_type or "application/json").split(";")[0].strip().lower()
+    return media_type in _SINGLE_TYPES and body.lstrip()[:1] != b"["
+
+
+def _refusal(result: ItemResult) -> ValoremError | None:
+    reason = result.reason or result.status
+    if result.status == "rejected":
+        return InvalidInputError(reason, field=result.field, hint=result.hint)
+    if result.status == "conflict":
+        return ConflictError(reason, field=result.field, hint=result.hint)
+    return None
+
+
+_ACCEPTED_ITEM = b'{"status":"accepted"}'
+
+
+def _answer(counts: dict[str, int], results: Sequence[ItemResult]) -> bytes:
+    head = msgspec.json.encode(counts)
+    items = [_ACCEPTED_ITEM if result is ACCEPTED else _item(result) for result in results]
+    return head[:-1] + b',"items":[' + b",".join(items) + b"]}"
+
+
+@lru_cache(maxsize=4096)
+def _item(result: ItemResult) -> bytes:
+    members = {
+        "status": result.status,
+        "field": result.field,
+        "reason": result.reason,
+        "hint": result.hint,
+    }
+    return msgspec.json.encode(
+        {name: text.encode("utf-8", "replace").decode() for name, text in members.items() if text is not None}
+    )

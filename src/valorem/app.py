@@ -1,0 +1,299 @@
+"""The composition root: the one place that knows every room, and the program's entry point."""
+# ruff: noqa: PLC0415 - a command that only asks a server must not wait for the imports that make one
+
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from valorem.config import Settings
+from valorem.core.errors import ValoremError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from valorem.api.metrics import Metrics
+    from valorem.engine.doctor import Finding
+    from valorem.engine.engine import Engine
+    from valorem.engine.ingest import Ingestor
+    from valorem.engine.worker import Worker
+
+log = logging.getLogger("valorem")
+
+#: A stop takes at most their sum and the database's own shutdown: requests, ingest, worker.
+REQUESTS_S, INGEST_S, WORKER_S = 4, 2.0, 1.5
+
+
+class ThisMachine:
+    """What the command line can do without a server to talk to."""
+
+    def serve(self, settings: Settings, *, worker: bool, admin_key: bool, say: Callable[[str], None]) -> None:
+        """Run the server until SIGTERM or SIGINT, then stop without losing anything acknowledged."""
+        serve(settings, with_worker=worker, new_admin_key=admin_key, say=say)
+
+    def migrate(self, settings: Settings, revision: str) -> tuple[str | None, str | None]:
+        """Bring the schema to a revision."""
+        from valorem.store.postgres.migrate import current_and_head, downgrade, upgrade
+
+        with database_of(settings) as url:
+            before, head = current_and_head(url)
+            if before is None or revision in {"head", head}:
+                upgrade(url, revision)
+            else:
+                downgrade(url, revision)
+            return before, current_and_head(url)[0]
+
+    def examine(self, settings: Settings) -> "Sequence[Finding]":
+        """Let the doctor look, at the running server's database or at one started for that."""
+        from valorem.engine.doctor import examine
+
+        with database_of(settings, running=True) as url:
+            return examine(url, settings.data, real_now)
+
+
+def real_now() -> datetime:
+    """The system's clock: the only place that reads it."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def database_of(settings: Settings, *, running: bool = False) -> Iterator[str]:
+    """The database's URL: the one that is set, else the embedded one, started here.
+
+    Args:
+        settings: Where.
+        running: Use the embedded one that another process has started, where there is one.
+    """
+    from valorem.store.embedded import EmbeddedPostgres
+    from valorem.store.folder_lock import DataFolderInUseError
+
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    server = EmbeddedPostgres(settings.data)
+    try:
+        server.start()
+    except DataFolderInUseError:
+        if running and (url := _read_server(settings.data).get("database")):
+            yield url
+            return
+        raise
+    try:
+        yield server.url
+    finally:
+        server.stop()
+
+
+def assemble(
+    engine: "Engine",
+    ingestor: "Ingestor",
+    *,
+    worker: "Worker | None" = None,
+    metrics: "Metrics | None" = None,
+) -> "FastAPI":
+    """The whole program as an ASGI application: the API, the pages, and the worker while it runs."""
+    from anyio import to_thread
+
+    from valorem.api.application import create_app
+    from valorem.web.pages import pages
+
+    @asynccontextmanager
+    async def lifespan(app: "FastAPI") -> AsyncIterator[None]:
+        if worker is not None:
+            worker.start()
+        yield
+        app.state.draining.set()
+        await to_thread.run_sync(ingestor.drain, INGEST_S)
+        if worker is not None and not await to_thread.run_sync(worker.stop, WORKER_S):
+            log.warning("the worker was still at work; its transaction is rolled back")
+
+    app = create_app(engine, ingestor, metrics=metrics, lifespan=lifespan)
+    app.router.routes.extend(pages(engine, app.openapi))
+    return app
+
+
+def serve(
+    settings: Settings,
+    *,
+    with_worker: bool = True,
+    new_admin_key: bool = False,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Start the database, migrate, serve; stop everything in turn when told to.
+
+    Args:
+        settings: What to do.
+        with_worker: Also do what falls due.
+        new_admin_key: Issue another admin key of the live workspace.
+        say: Tells people what they need to know.
+    """
+    _log_to_stderr(settings.log_level)
+    with ExitStack() as stack:
+        stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _leave))
+        url = stack.enter_context(database_of(settings))
+        from valorem.api.metrics import Metrics
+        from valorem.engine.engine import Engine
+        from valorem.engine.ingest import Ingestor
+        from valorem.store.postgres.database import Database
+        from valorem.store.postgres.migrate import upgrade
+        from valorem.store.warehouse.duckdb import DuckdbWarehouse
+
+        upgrade(url)
+        database = Database(url, size=settings.connections)
+        stack.callback(database.close)
+        engine = Engine(database, real_now, warehouse=DuckdbWarehouse(settings.data / "warehouse"))
+        _ensure_live(engine, settings, new_admin_key=new_admin_key, say=say)
+        ingestor = Ingestor(engine, writers=settings.ingest_writers)
+        stack.callback(ingestor.drain, INGEST_S)
+        metrics = Metrics()
+        worker = _worker(engine, settings, metrics) if with_worker else None
+        with _listening(settings) as listener:
+            address = _address(listener, settings)
+            _write_private(
+                settings.data / "server.json",
+                json.dumps({"url": address, "pid": os.getpid(), "database": url}) + "\n",
+            )
+            say(f"Valorem is at {address} · pages at {address}/ · reference at {address}/reference")
+            _run(assemble(engine, ingestor, worker=worker, metrics=metrics), listener, settings)
+        # From here on nothing but the database is left to stop; let nobody hurry that.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def main() -> None:
+    """The command ``valorem``."""
+    try:
+        from valorem.cli.main import run
+    except ImportError as error:
+        if error.name not in {"typer", "rich", "click", "pydantic", "yaml"}:
+            raise
+        sys.exit("error: this is the light client alone\n→ pip install 'valorem[server]'")
+    sys.exit(run(ThisMachine()))
+
+
+def _run(app: "FastAPI", listener: socket.socket, settings: Settings) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        log_level=settings.log_level,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=REQUESTS_S,
+        limit_concurrency=1000,
+        backlog=2048,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _worker(engine: "Engine", settings: Settings, metrics: "Metrics") -> "Worker":
+    from valorem.engine.jobs import jobs
+    from valorem.engine.worker import Worker
+
+    return Worker(engine, jobs(settings.data), note=metrics.note_job)
+
+
+def _ensure_live(
+    engine: "Engine", settings: Settings, *, new_admin_key: bool, say: Callable[[str], None]
+) -> None:
+    """Make the live workspace and its first key; keep the key where only the owner of the folder reads it."""
+    from valorem.cli.session import KEY_FILE
+    from valorem.engine.keys import issue_key, list_keys
+    from valorem.engine.workspaces import create_workspace, list_workspaces
+
+    live = next((each for each in list_workspaces(engine) if each.name == "live"), None)
+    if live is None:
+        live = create_workspace(engine, name="live", kind="live")
+    if list_keys(engine, live.id) and not new_admin_key:
+        return
+    issued = issue_key(engine, live.id, name="first admin key", scopes=["admin"])
+    path = settings.data / KEY_FILE
+    _write_private(path, issued.key + "\n")
+    say(f"admin key of the live workspace, shown this once and kept in {path}:\n{issued.key}")
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that its owner alone reads, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    waiting = path.with_name(path.name + ".new")
+    waiting.unlink(missing_ok=True)
+    file = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(file, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    waiting.replace(path)
+
+
+def _read_server(folder: Path) -> dict[str, str]:
+    try:
+        found = json.loads((folder / "server.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # no server has written it
+    return found if isinstance(found, dict) else {}
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            raise _PortError(
+                f"cannot listen on {settings.host}:{settings.port}: {error.strerror}",
+                field="VALOREM_PORT",
+                hint="stop what listens there, or choose another: valorem up --port 8081",
+            ) from None
+        yield listener
+    finally:
+        listener.close()
+
+
+def _address(listener: socket.socket, settings: Settings) -> str:
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 - compared, not bound
+    return (
+        f"http://[{host}]:{listener.getsockname()[1]}"
+        if ":" in host
+        else f"http://{host}:{listener.getsockname()[1]}"
+    )
+
+
+class _PortError(ValoremError):
+    code = "port_in_use"
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    # Before the server runs and after it has drained, this unwinds what was started so far; in between the server
+    # handles the signal itself and raises it again when it is done.
+    raise SystemExit(0)
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(
+        level=level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+        force=True,
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    main()

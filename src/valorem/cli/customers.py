@@ -1,0 +1,84 @@
+"""``valorem customer``: who is charged, and under which subjects its events come."""
+
+from typing import Annotated
+
+import typer
+
+from valorem.cli.output import Json, more, say, show_json, table
+from valorem.cli.parameters import After, Limit, pairs
+from valorem.cli.session import client_of
+from valorem.client.values import Customer
+
+app = typer.Typer(no_args_is_help=True, help="Who is charged.")
+Metadata = Annotated[list[str] | None, typer.Option("--metadata", help="name=value; may be repeated.")]
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(help="Your own name for it; events with this subject are its own.")],
+    name: Annotated[str, typer.Option(help="For people.")],
+    currency: Annotated[str, typer.Option(help="Of its invoices, such as USD.")],
+    zone: Annotated[str | None, typer.Option(help="Time zone of its periods; UTC where left out.")] = None,
+    alias: Annotated[
+        list[str] | None, typer.Option(help="Another subject of its events; may be repeated.")
+    ] = None,
+    metadata: Metadata = None,
+    as_json: Json = False,
+) -> None:
+    """Make a customer. Events already recorded under its key or an alias are its own."""
+    made = client_of(context).create_customer(
+        key, name, currency, zone=zone, aliases=alias or [], metadata=pairs(metadata, "--metadata")
+    )
+    _show(made, as_json=as_json)
+
+
+@app.command()
+def show(context: typer.Context, key: str, as_json: Json = False) -> None:
+    """Show a customer."""
+    _show(client_of(context).get_customer(key), as_json=as_json)
+
+
+@app.command(name="list")
+def list_(context: typer.Context, after: After = None, limit: Limit = 50, as_json: Json = False) -> None:
+    """List customers in order of key."""
+    page = client_of(context).list_customers(after=after, limit=limit)
+    if as_json:
+        show_json(page)
+        return
+    table(
+        ("customer", "name", "currency", "zone", "subjects"),
+        [(c.key, c.name, c.currency, c.zone, c.subjects) for c in page.items],
+    )
+    more(page.next)
+
+
+@app.command()
+def update(
+    context: typer.Context,
+    key: str,
+    name: Annotated[str | None, typer.Option(help="For people.")] = None,
+    metadata: Metadata = None,
+    as_json: Json = False,
+) -> None:
+    """Change a customer's name or metadata; what is left out stays."""
+    changed = client_of(context).update_customer(
+        key, name=name, metadata=pairs(metadata, "--metadata") if metadata else None
+    )
+    _show(changed, as_json=as_json)
+
+
+@app.command()
+def alias(context: typer.Context, key: str, subject: str, as_json: Json = False) -> None:
+    """Attach a subject: its events, past and future, are the customer's."""
+    _show(client_of(context).add_alias(key, subject), as_json=as_json)
+
+
+def _show(customer: Customer, *, as_json: bool) -> None:
+    if as_json:
+        show_json(customer)
+        return
+    say(f"{customer.key} · {customer.name} · {customer.currency} · {customer.zone}", "bold")
+    say(f"subjects: {', '.join(customer.subjects)}")
+    for name, value in customer.metadata.items():
+        say(f"{name}: {value}")

@@ -1,0 +1,179 @@
+"""The doctor: is everything this depends on as it should be, and if not, what to do."""
+
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import psycopg
+from psycopg.rows import dict_row
+
+from valorem.store.postgres.database import Connection
+from valorem.store.postgres.migrate import current_and_head
+
+Verdict = Literal["ok", "warn", "fail"]
+_LEAST_FREE_BYTES = 512 * 1024**2
+_COMFORTABLE_FREE_BYTES = 5 * 1024**3
+_OLDEST_POSTGRES = 150000
+_MOST_SKEW_S = 5.0
+_LONG_BACKLOG = 1_000
+_DEPENDENCIES = ("fastapi", "uvicorn", "psycopg", "pydantic", "msgspec", "duckdb")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at.
+
+    Attributes:
+        name: What was looked at.
+        verdict: ``ok``, ``warn`` (it works, but not as it should) or ``fail`` (numbers or data are in danger).
+        found: What was seen.
+        way_out: What to do; empty where all is well.
+    """
+
+    name: str
+    verdict: Verdict
+    found: str
+    way_out: str = ""
+
+
+def examine(url: str, data: Path, real_now: Callable[[], datetime]) -> list[Finding]:
+    """Look at everything, changing nothing.
+
+    Args:
+        url: Of the database.
+        data: The data folder.
+        real_now: The real time.
+    """
+    findings = [_versions(), _disk(data)]
+    try:
+        with psycopg.connect(
+            url.replace("postgresql+psycopg://", "postgresql://", 1), row_factory=dict_row, connect_timeout=5
+        ) as connection:
+            findings += _database(connection, url, real_now)
+    except psycopg.OperationalError as error:
+        first_line = str(error).splitlines()[0]
+        findings.append(
+            Finding(
+                "database",
+                "fail",
+                f"cannot be reached: {first_line}",
+                "start it, or correct VALOREM_DATABASE_URL",
+            )
+        )
+    return findings
+
+
+def _database(connection: Connection, url: str, real_now: Callable[[], datetime]) -> Iterator[Finding]:
+    yield _server_version(connection)
+    yield from _durability(connection)
+    yield _clock(connection, real_now)
+    current, head = current_and_head(url)
+    if current != head:
+        found = f"the schema is at {current or 'nothing'}, this program needs {head}"
+        yield Finding("migrations", "fail", found, "run: valorem migrate (valorem up does it too)")
+        return
+    yield Finding("migrations", "ok", f"at {head}")
+    yield _backfills(connection)
+    yield _warehouse(connection)
+    yield _overdue(connection, real_now)
+
+
+def _versions() -> Finding:
+    found = ", ".join(f"{name} {version(name)}" for name in _DEPENDENCIES)
+    return Finding(
+        "versions", "ok", f"valorem {version('valorem')}, Python {platform.python_version()}, {found}"
+    )
+
+
+def _disk(data: Path) -> Finding:
+    place = data if data.exists() else data.parent if data.parent.exists() else Path.cwd()
+    free = shutil.disk_usage(place).free
+    text = f"{free / 1024**3:.1f} GiB free for {data}"
+    if free < _LEAST_FREE_BYTES:
+        return Finding(
+            "disk", "fail", text, "make room: a full disk stops ingest (nothing acknowledged is lost)"
+        )
+    if free < _COMFORTABLE_FREE_BYTES:
+        return Finding("disk", "warn", text, "make room before it is full")
+    return Finding("disk", "ok", text)
+
+
+def _server_version(connection: Connection) -> Finding:
+    number = connection.info.server_version
+    text = f"PostgreSQL {number // 10000}.{number % 10000}"
+    if number < _OLDEST_POSTGRES:
+        return Finding("PostgreSQL", "fail", text, "use 15 or newer")
+    return Finding("PostgreSQL", "ok", text)
+
+
+def _durability(connection: Connection) -> Iterator[Finding]:
+    promises = {
+        "fsync": "an acknowledged event may be lost, and the database damaged, when the power fails",
+        "full_page_writes": "the database may be damaged when the power fails in the middle of a write",
+        "synchronous_commit": "events acknowledged in the last moments may be lost when the server crashes",
+    }
+    for setting, danger in promises.items():
+        row = connection.execute("SELECT current_setting(%s) AS value", (setting,)).fetchone()
+        value = row["value"] if row else "unknown"
+        if value in {"off", "local"} and not (setting == "synchronous_commit" and value == "local"):
+            yield Finding(setting, "fail", f"{value}: {danger}", f"set {setting} = on and restart PostgreSQL")
+        else:
+            yield Finding(setting, "ok", str(value))
+
+
+def _clock(connection: Connection, real_now: Callable[[], datetime]) -> Finding:
+    before = real_now()
+    row = connection.execute("SELECT clock_timestamp() AS at").fetchone()
+    after = real_now()
+    assert row is not None  # a SELECT without a table has one row
+    skew_s = max((before - row["at"]).total_seconds(), (row["at"] - after).total_seconds(), 0.0)
+    text = f"{skew_s:.1f} s between this machine and the database"
+    if skew_s > _MOST_SKEW_S:
+        return Finding("clock", "warn", text, "let both follow a time server (chrony, systemd-timesyncd)")
+    return Finding("clock", "ok", text)
+
+
+def _backfills(connection: Connection) -> Finding:
+    row = connection.execute(
+        "SELECT count(*) AS meters, coalesce(sum(until_seq - done_seq), 0) AS batches FROM meter_backfill"
+        " WHERE done_seq < until_seq"
+    ).fetchone()
+    assert row is not None  # an aggregate has one row
+    text = f"{row['batches']} recorded batches to recount for {row['meters']} meters"
+    if row["batches"] > _LONG_BACKLOG:
+        return Finding(
+            "recount", "warn", text, "see that a worker runs: invoices of these meters wait for it"
+        )
+    return Finding("recount", "ok", text)
+
+
+def _warehouse(connection: Connection) -> Finding:
+    row = connection.execute(
+        "SELECT coalesce(sum(c.seq - coalesce(w.seq, 0)), 0) AS batches FROM ingest_cursor c"
+        " LEFT JOIN warehouse_cursor w USING (part, workspace)"
+    ).fetchone()
+    assert row is not None  # an aggregate has one row
+    text = f"{row['batches']} recorded batches not in the warehouse yet"
+    if row["batches"] > _LONG_BACKLOG:
+        return Finding(
+            "warehouse", "warn", text, "see that a worker runs: history is read more slowly without it"
+        )
+    return Finding("warehouse", "ok", text)
+
+
+def _overdue(connection: Connection, real_now: Callable[[], datetime]) -> Finding:
+    row = connection.execute(
+        "SELECT count(*) AS contracts FROM contract c JOIN workspace w ON w.id = c.workspace"
+        " WHERE c.next_at < coalesce(w.clock_at, %s) - interval '1 hour'",
+        (real_now(),),
+    ).fetchone()
+    assert row is not None  # an aggregate has one row
+    text = f"{row['contracts']} contracts due for more than an hour"
+    if row["contracts"]:
+        return Finding("closing", "warn", text, "see that a worker runs, or run: valorem invoice close")
+    return Finding("closing", "ok", text)

@@ -1,0 +1,52 @@
+"""What the worker does regularly: each job is one verb that finds its own work."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from valorem.engine.backfill import run_backfill
+from valorem.engine.closing import close_due
+from valorem.engine.engine import Engine
+from valorem.engine.export import export_batches
+from valorem.engine.idempotency import forget_answers
+from valorem.engine.worker import Job
+from valorem.store.postgres.ingest import forget_keys
+
+_HOUR_S = 3600.0
+
+
+def jobs(_data: Path) -> tuple[Job, ...]:
+    """The jobs of a server.
+
+    Args:
+        _data: The data folder.
+    """
+    return (
+        Job("recount", 2.0, _recount),
+        Job("close", 5.0, _close),
+        Job("export", 60.0, _export),
+        Job("forget", _HOUR_S, _forget),
+    )
+
+
+def _recount(engine: Engine, workspace: int) -> bool:
+    return run_backfill(engine, workspace, max_batches=200).remaining > 0
+
+
+def _close(engine: Engine, workspace: int) -> bool:
+    close_due(engine, workspace)
+    return False
+
+
+def _export(engine: Engine, workspace: int) -> bool:
+    if engine.warehouse is None:
+        return False
+    progress = export_batches(engine, workspace, max_batches=500)
+    return progress.batches > 0 and progress.remaining > 0
+
+
+def _forget(engine: Engine, _workspace: int) -> bool:
+    """Old event keys and old answers; both tables are of all workspaces together."""
+    before = engine.real_now() - timedelta(seconds=engine.limits.key_retention_s)
+    with engine.database.system() as connection:
+        forget_keys(connection, before.date())
+    return forget_answers(engine) > 0

@@ -1,0 +1,118 @@
+"""The worker: calls the verbs that find their own work, again and again.
+
+Every job is one engine verb that may be run twice, in parallel or be killed anywhere. An advisory lock per job and
+workspace lets one process do it at a time; it ends with its connection, so a killed worker leaves nothing to repair.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from valorem.core.errors import OverloadedError
+from valorem.engine.engine import Engine
+from valorem.engine.workspaces import list_workspaces
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to do regularly.
+
+    Attributes:
+        name: For locks, logs and metrics.
+        every_s: Pause between two runs.
+        verb: What to do for one workspace; its answer says whether there is more to do at once.
+    """
+
+    name: str
+    every_s: float
+    verb: Callable[[Engine, int], bool]
+
+
+class Worker:
+    """Runs jobs in a thread until stopped.
+
+    Args:
+        engine: What the verbs work with.
+        jobs: In the order in which they are run when several are due.
+        note: Told of each run: the job's name, and whether it succeeded.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        jobs: Sequence[Job],
+        *,
+        note: Callable[[str, bool], None] = lambda _name, _done: None,
+    ) -> None:
+        self._engine = engine
+        self._jobs = tuple(jobs)
+        self._note = note
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="valorem-worker", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """End after the transaction at work; False if it went on longer, which harms nothing."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def run_once(self) -> None:
+        """Run every job once for every workspace, until none has more to do."""
+        for job in self._jobs:
+            while self._run_job(job):
+                pass
+
+    def _run(self) -> None:
+        due = {job.name: 0.0 for job in self._jobs}
+        while not self._stopping.is_set():
+            for job in self._jobs:
+                if self._stopping.is_set() or due[job.name] > time.monotonic():
+                    continue
+                again = self._run_job(job)
+                due[job.name] = time.monotonic() + (0.0 if again else job.every_s)
+            self._stopping.wait(max(0.0, min(due.values()) - time.monotonic()))
+
+    def _run_job(self, job: Job) -> bool:
+        """One round over the workspaces; whether any has more to do."""
+        try:
+            workspaces = list_workspaces(self._engine)
+        except OverloadedError as error:
+            log.warning("%s waits: %s", job.name, error)
+            return False
+        again = [self._run_in(job, workspace.id) for workspace in workspaces]
+        return any(again)
+
+    def _run_in(self, job: Job, workspace: int) -> bool:
+        if self._stopping.is_set():
+            return False
+        try:
+            with self._engine.database.system() as connection:
+                lock = connection.execute(
+                    "SELECT pg_try_advisory_xact_lock(%s) AS taken", (_lock_of(job.name, workspace),)
+                ).fetchone()
+                again = lock is not None and lock["taken"] and job.verb(self._engine, workspace)
+        except OverloadedError as error:
+            log.warning("%s of workspace %d waits: %s", job.name, workspace, error)
+            self._note(job.name, False)
+            return False
+        except Exception:  # one workspace's trouble must not keep the others waiting; it is tried again
+            log.exception("%s of workspace %d failed and will be tried again", job.name, workspace)
+            self._note(job.name, False)
+            return False
+        self._note(job.name, True)
+        return bool(again)
+
+
+def _lock_of(job: str, workspace: int) -> int:
+    digest = blake2b(f"valorem job {job} {workspace}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
