@@ -1,6 +1,7 @@
 """One suite for every reader: what an engine's SQL aggregates equals the plain fold in Python, to the last digit."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -268,3 +269,32 @@ def test_sums_of_many_of_the_greatest_values_do_not_overflow(
     warehouse.write(export(rows, text=False))
     ((_, _, tally),) = warehouse.tallies(QUESTION, AGGREGATIONS["time_weighted_sum"], EDGES, ())
     assert tally == fold(AGGREGATIONS["time_weighted_sum"], [(row.value, row.time, row.key) for row in rows])
+
+
+def test_questions_may_be_asked_from_several_threads(tmp_path: Path) -> None:
+    rows = [
+        ReadingRow(
+            0,
+            1,
+            0,
+            identity(number),
+            b"",
+            "ada",
+            START + timedelta(minutes=number),
+            (None, None),
+            Decimal(number),
+        )
+        for number in range(100)
+    ]
+    warehouse = DuckdbWarehouse(tmp_path)
+    warehouse.write(export(rows, text=False))
+
+    def ask(number: int) -> Decimal:
+        newer = [identity(number)]
+        return sum(
+            (tally.total for _, _, tally in warehouse.tallies(QUESTION, AGGREGATIONS["sum"], EDGES, newer)),
+            Decimal(0),
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(40))) == [4950 - number for number in range(40)]

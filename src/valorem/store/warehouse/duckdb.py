@@ -4,6 +4,7 @@ Its SQL sees typed values between instants computed in code: no JSON, no time zo
 whole and the fractional parts of the values, so none can overflow or be rounded, and are put together in Python.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -61,6 +62,8 @@ class DuckdbWarehouse:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._database = duckdb.connect(":memory:", config=_SETTINGS)  # 20 ms: not for each question anew
+        self._opening = threading.Lock()
 
     def covered(self, workspace: int, stream: Stream) -> dict[int, int]:
         """For each part group, the last sequence up to which a stream is complete."""
@@ -176,7 +179,7 @@ class DuckdbWarehouse:
         if after is not None:
             at = _instant(after[0])
             conditions.append(f"(e.time > {at} OR (e.time = {at} AND e.key > {_key(after[1])}))")
-        with _memory() as connection:
+        with self._memory() as connection:
             rows = connection.execute(
                 f"SELECT {_EVENT} FROM {_files(folder, files)} e WHERE {' AND '.join(conditions)}"
                 f" ORDER BY e.time, e.key {'' if limit is None else f'LIMIT {limit:d}'}",
@@ -191,13 +194,23 @@ class DuckdbWarehouse:
         if not files:
             return {}
         question = Question(workspace, tuple(subjects), EARLIEST, EARLIEST, 0, 0, frozenset(), until)
-        with _memory() as connection:
+        with self._memory() as connection:
             rows = connection.execute(
                 f"SELECT e.type, count(*) FROM {_files(folder, files)} e"
                 f" WHERE {_subjects(subjects)} AND {_until(question, 'e')} GROUP BY 1 ORDER BY 1",
                 list(subjects),
             ).fetchall()
         return dict(rows)
+
+    @contextmanager
+    def _memory(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of its own, so that questions may be asked from several threads."""
+        with self._opening:
+            connection = self._database.cursor()
+        try:
+            yield connection
+        finally:
+            connection.close()
 
     def _manifest(self, workspace: int) -> tuple[Manifest, Folder]:
         folder = Folder(self._root, workspace)
@@ -231,10 +244,10 @@ class DuckdbWarehouse:
         """DuckDB with the exported corrections as ``correction`` and the targets of newer ones as ``newer``."""
         files = [file for file in manifest.files if file.stream == "corrections"]
         source = _files(folder, files) if files else _NO_CORRECTIONS
-        with _memory() as connection:
+        with self._memory() as connection:
             connection.register("newer", pa.table({"target": pa.array(corrected, pa.binary())}))
             connection.execute(
-                f"CREATE VIEW correction AS SELECT * FROM {source} c WHERE {_until(question, 'c')}"
+                f"CREATE TEMP VIEW correction AS SELECT * FROM {source} c WHERE {_until(question, 'c')}"
             )
             yield connection
 
@@ -260,15 +273,6 @@ def _emit(aggregation: Aggregation, names: Sequence[str]) -> str:
     parts += ["min(number) AS low"] if aggregation.low else []
     parts += ["max(number) AS high"] if aggregation.high else []
     return f"SELECT {by}, {', '.join(parts)} FROM counted GROUP BY {by}"
-
-
-@contextmanager
-def _memory() -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = duckdb.connect(":memory:", config=_SETTINGS)
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def _dimensions(question: Question) -> list[str]:
