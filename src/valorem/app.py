@@ -142,6 +142,8 @@ def serve(
         from valorem.api.metrics import Metrics
         from valorem.engine.engine import Engine
         from valorem.engine.ingest import Ingestor
+        from valorem.engine.jobs import JOBS
+        from valorem.engine.worker import Worker
         from valorem.store.postgres.database import Database
         from valorem.store.postgres.migrate import upgrade
         from valorem.store.warehouse.duckdb import DuckdbWarehouse
@@ -154,7 +156,7 @@ def serve(
         ingestor = Ingestor(engine, writers=settings.ingest_writers)
         stack.callback(ingestor.drain, INGEST_S)
         metrics = Metrics()
-        worker = _worker(engine, settings, metrics) if with_worker else None
+        worker = Worker(engine, JOBS, note=metrics.note_job) if with_worker else None
         with _listening(settings) as listener:
             address = _address(listener, settings)
             _write_private(
@@ -197,13 +199,6 @@ def _run(app: "FastAPI", listener: socket.socket, settings: Settings) -> None:
         backlog=2048,
     )
     uvicorn.Server(config).run(sockets=[listener])
-
-
-def _worker(engine: "Engine", settings: Settings, metrics: "Metrics") -> "Worker":
-    from valorem.engine.jobs import jobs
-    from valorem.engine.worker import Worker
-
-    return Worker(engine, jobs(settings.data), note=metrics.note_job)
 
 
 def _ensure_live(

@@ -5,21 +5,25 @@ The one hot path: its body goes straight to the ingestor, without the framework'
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import anyio.to_thread
 import msgspec
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from valorem.api.access import Caller, Gate, Needs, check_scope
 from valorem.api.body import unpacked
+from valorem.api.pages import After, Limit, cursor_of, read_cursor
 from valorem.api.problems import error_response, request_id_of
 from valorem.api.strict_json import StrictRoute
+from valorem.api.wire import Answer, Instant, Page, written
 from valorem.core.errors import ConflictError, InvalidInputError, ValoremError
 from valorem.core.limits import Limits
 from valorem.core.metering.batch import split_batch
+from valorem.engine import customers, events
+from valorem.engine.events import RecordedEvent
 from valorem.engine.recording import ACCEPTED, ItemResult
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=StrictRoute)
@@ -39,6 +43,85 @@ class Submits(Protocol):
             OverloadedError: Nothing was accepted.
         """
         ...
+
+
+class RecordedAnswer(Answer):
+    """A recorded event as it counts. ``state``: as it was sent, as amended, or no more."""
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: Instant
+    data: dict[str, Any]
+    state: Literal["recorded", "amended", "voided"]
+
+
+class FoundAnswer(Answer):
+    """One event, and everything that corrected it.
+
+    Attributes:
+        event: As it counts; null while only corrections of it have arrived.
+        received: The very text that was received.
+        corrections: The text of every correction, in order of arrival.
+    """
+
+    event: RecordedAnswer | None
+    received: str | None
+    corrections: list[str]
+
+
+class RecordedPageAnswer(Page[RecordedAnswer]):
+    """A page of recorded events in order of time."""
+
+
+@router.get("/find")
+def find_event(
+    caller: Reader,
+    source: Annotated[str, Query(min_length=1, max_length=255)],
+    id: Annotated[str, Query(min_length=1, max_length=255)],  # noqa: A002 - CloudEvents calls it so
+) -> FoundAnswer:
+    """One recorded event by its source and id, as it was received and as it counts."""
+    with caller.reading() as tx:
+        found = events.find_event(tx, source, id)
+    return FoundAnswer(
+        event=None if found.event is None else _recorded(found.event),
+        received=None if found.raw is None else found.raw.decode(),
+        corrections=[raw.decode() for raw in found.corrections],
+    )
+
+
+@router.get("")
+def list_events(
+    caller: Reader,
+    customer: Annotated[str, Query(max_length=255)],
+    start: Annotated[Instant | None, Query()] = None,
+    end: Annotated[Instant | None, Query()] = None,
+    type: Annotated[list[str] | None, Query(max_length=50, description="may be repeated")] = None,  # noqa: A002
+    after: After = None,
+    limit: Limit = 50,
+) -> RecordedPageAnswer:
+    """A customer's recorded events in order of time, voided ones too."""
+    with caller.reading() as tx:
+        subjects = customers.get_customer(tx, customer).subjects
+        page = events.browse_events(
+            tx, subjects=subjects, start=start, end=end, types=type, after=read_cursor(after), limit=limit
+        )
+    return RecordedPageAnswer(
+        items=[_recorded(event) for event in page.items], next=cursor_of(page.next) if page.next else None
+    )
+
+
+def _recorded(event: RecordedEvent) -> RecordedAnswer:
+    return RecordedAnswer(
+        id=event.id,
+        source=event.source,
+        type=event.type,
+        subject=event.subject,
+        time=event.time,
+        data=written(event.data),
+        state=event.state,
+    )
 
 
 async def ingest(request: Request) -> Response:

@@ -41,9 +41,30 @@ def send_event_lines(lines: bytes) -> Call[v.EventResults]:
     return Call("POST", "/v1/events", v.EventResults, content=lines, content_type=NDJSON)
 
 
-def find_event(source: str, id: str) -> Call[dict[str, Any]]:  # noqa: A002 - CloudEvents calls it so
-    """One recorded event as received, and what corrected it."""
-    return Call("GET", "/v1/events", dict[str, Any], query={"source": source, "id": id})
+def find_event(source: str, id: str) -> Call[v.FoundEvent]:  # noqa: A002 - CloudEvents calls it so
+    """One recorded event by its source and id, as it was received and as it counts."""
+    return Call("GET", "/v1/events/find", v.FoundEvent, query={"source": source, "id": id})
+
+
+def list_events(
+    customer: str,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    types: Sequence[str] = (),
+    after: str | None = None,
+    limit: int | None = None,
+) -> Call[v.Page[v.RecordedEvent]]:
+    """A customer's recorded events in order of time, voided ones too."""
+    query = {
+        "customer": customer,
+        "start": start,
+        "end": end,
+        "type": list(types),
+        "after": after,
+        "limit": limit,
+    }
+    return Call("GET", "/v1/events", v.Page[v.RecordedEvent], query=query)
 
 
 def create_workspace(
@@ -317,6 +338,7 @@ class Methods:
     send_events = Method(send_events)
     send_event_lines = Method(send_event_lines)
     find_event = Method(find_event)
+    list_events = Method(list_events)
     create_workspace = Method(create_workspace)
     list_workspaces = Method(list_workspaces)
     create_key = Method(create_key)

@@ -164,6 +164,26 @@ class Contract(Value, frozen=True):
     metadata: dict[str, str]
 
 
+class RecordedEvent(Value, frozen=True):
+    """A recorded event as it counts; ``state`` is ``recorded``, ``amended`` or ``voided``."""
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    data: dict[str, Any]
+    state: str
+
+
+class FoundEvent(Value, frozen=True):
+    """One event, the very text received, and the text of everything that corrected it."""
+
+    event: RecordedEvent | None
+    received: str | None
+    corrections: list[str]
+
+
 class EventResult(Value, frozen=True):
     """What became of one event of a batch; ``field`` and ``reason`` say why it was not accepted."""
 

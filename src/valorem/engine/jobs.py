@@ -1,7 +1,6 @@
 """What the worker does regularly: each job is one verb that finds its own work."""
 
 from datetime import timedelta
-from pathlib import Path
 
 from valorem.engine.backfill import run_backfill
 from valorem.engine.closing import close_due
@@ -12,24 +11,12 @@ from valorem.engine.worker import Job
 from valorem.store.postgres.ingest import forget_keys
 
 _HOUR_S = 3600.0
-
-
-def jobs(_data: Path) -> tuple[Job, ...]:
-    """The jobs of a server.
-
-    Args:
-        _data: The data folder.
-    """
-    return (
-        Job("recount", 2.0, _recount),
-        Job("close", 5.0, _close),
-        Job("export", 60.0, _export),
-        Job("forget", _HOUR_S, _forget),
-    )
+#: Batches in one go; a stop waits for no more than that.
+_SOME = 100
 
 
 def _recount(engine: Engine, workspace: int) -> bool:
-    return run_backfill(engine, workspace, max_batches=200).remaining > 0
+    return run_backfill(engine, workspace, max_batches=_SOME).remaining > 0
 
 
 def _close(engine: Engine, workspace: int) -> bool:
@@ -38,10 +25,7 @@ def _close(engine: Engine, workspace: int) -> bool:
 
 
 def _export(engine: Engine, workspace: int) -> bool:
-    if engine.warehouse is None:
-        return False
-    progress = export_batches(engine, workspace, max_batches=500)
-    return progress.batches > 0 and progress.remaining > 0
+    return engine.warehouse is not None and export_batches(engine, workspace, _SOME).remaining > 0
 
 
 def _forget(engine: Engine, _workspace: int) -> bool:
@@ -50,3 +34,11 @@ def _forget(engine: Engine, _workspace: int) -> bool:
     with engine.database.system() as connection:
         forget_keys(connection, before.date())
     return forget_answers(engine) > 0
+
+
+JOBS = (
+    Job("recount", 2.0, _recount),
+    Job("close", 5.0, _close),
+    Job("export", 5.0, _export),
+    Job("forget", _HOUR_S, _forget),
+)
