@@ -45,8 +45,12 @@ class Basis:
 
 
 def terms_for(tx: Transaction, contract: Contract) -> Terms:
-    """A contract's terms under the catalog version it is pinned to."""
-    return terms_of(contract, catalog_at(tx, contract.catalog_version))
+    """A contract's terms under the catalog versions it is pinned to."""
+    return terms_of(
+        contract,
+        catalog_at(tx, contract.catalog_version),
+        catalogs=lambda version: catalog_at(tx, version),
+    )
 
 
 def basis_of(

@@ -14,7 +14,7 @@ from valorem.core.billing.projection import Preview, preview
 from valorem.core.billing.schedule import period_index_at
 from valorem.core.billing.terms import terms_of
 from valorem.core.errors import NotFoundError, UnprocessableError
-from valorem.engine.assembling import Basis, ahead_of, basis_of, invoice_at, usage_of_period
+from valorem.engine.assembling import Basis, ahead_of, basis_of, invoice_at, terms_for, usage_of_period
 from valorem.engine.browsing import EventPage, events_of
 from valorem.engine.catalog import catalog_at
 from valorem.engine.contracts import get_contract
@@ -208,7 +208,7 @@ def _basis_again(tx: Transaction, inputs: Mapping[str, Any]) -> Basis:
         invoices.load_document(tx.connection, tx.workspace.id, earlier) for earlier in inputs["earlier"]
     ]
     return Basis(
-        terms=terms_of(contract, catalog_at(tx, contract.catalog_version)),
+        terms=terms_for(tx, contract),
         index=inputs["index"],
         subjects=tuple(inputs["subjects"]),
         late=tuple(inputs["late"]),

@@ -1,5 +1,6 @@
 """Base fees and seats of one period."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 from tests.core.billing.make import contract, seats, utc
 from valorem.core.billing.fees import fee_lines
 from valorem.core.billing.schedule import contract_period
+from valorem.core.billing.terms import terms_of
+from valorem.core.catalog.catalog import Catalog
 from valorem.core.catalog.plans import Plan, Policies
 from valorem.core.contracts.contract import Contract
 
@@ -26,7 +29,8 @@ BASE = plan(base={"amount": "100", "name": "Platform"})
 def lines(terms: Contract, offer: Plan, index: int = 0, **policies: str):
     period = contract_period(terms, index)
     assert period is not None
-    return fee_lines(terms, offer, Policies.model_validate(policies), period)
+    chosen = replace(terms, policies=Policies.model_validate(policies))
+    return fee_lines(terms_of(chosen, Catalog(plans={offer.plan: offer})), period)
 
 
 def test_a_whole_period_costs_the_whole_fee():

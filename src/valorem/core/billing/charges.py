@@ -3,14 +3,16 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal
 
+from valorem.core.billing.discounts import NOTHING_GIVEN, Given, discount_lines
 from valorem.core.billing.fees import fee_lines
 from valorem.core.billing.invoice import Line, Selector, Unpriced
 from valorem.core.billing.needs import PeriodUsage, UsageNeed, segments_of, usage_needs
-from valorem.core.billing.terms import PricedMeter, Terms
+from valorem.core.billing.terms import Terms
 from valorem.core.calendar import zone_info
 from valorem.core.contracts.proration import share_of
 from valorem.core.errors import InvalidInputError
@@ -22,7 +24,8 @@ from valorem.core.pricing.lines import Rated, RatedLine, Segment, Step
 from valorem.core.pricing.pipeline import rate
 from valorem.core.time import write_instant
 
-_PIPELINE = ("lines", "proration", "maximum", "minimum")
+_PIPELINE = ("lines", "discounts", "proration", "maximum", "minimum")
+_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class PeriodCharges:
     """What one period is charged.
 
     Attributes:
-        lines: Fees, usage, then what brings the period to its minimum or maximum.
+        lines: Fees, usage, discounts, then what brings the period to its minimum or maximum.
         unpriced: Usage that no row of a price is for.
     """
 
@@ -40,7 +43,11 @@ class PeriodCharges:
 
 @exact
 def period_charges(
-    terms: Terms, period: Period, usage: PeriodUsage, needs: Sequence[UsageNeed] | None = None
+    terms: Terms,
+    period: Period,
+    usage: PeriodUsage,
+    needs: Sequence[UsageNeed] | None = None,
+    given: Given = NOTHING_GIVEN,
 ) -> PeriodCharges:
     """Every charge of one period: a function of the terms and the usage alone.
 
@@ -49,40 +56,51 @@ def period_charges(
         period: The period.
         usage: The answers to ``needs``.
         needs: What was asked; :func:`usage_needs` of the whole period where left out.
+        given: What each discount gave in earlier periods.
 
     Raises:
         InvalidInputError: Where usage that is needed is missing.
     """
     if needs is None:
         needs = usage_needs(terms, period)
-    lines = list(fee_lines(terms.contract, terms.plan, terms.policies, period))
+    lines = list(fee_lines(terms, period))
     unpriced: list[Unpriced] = []
-    priced = {each.key: each for each in terms.priced}
     for need in needs:
         if need.key not in usage:
             raise InvalidInputError(
                 f"usage of {need.key} in period {period.index} is missing", field=f"usage.{need.key}"
             )
-        rated = _rate(terms, period, priced[need.key], segments_of(need, usage[need.key]))
+        rated = _rate(terms, period, need, segments_of(need, usage[need.key]))
         lines.extend(_usage_line(need, line, rated.order) for line in rated.lines)
         unpriced.extend(
-            Unpriced(need.key, each.dimensions, each.quantity, each.events) for each in rated.unpriced
+            Unpriced(need.meter_key, each.dimensions, each.quantity, each.events) for each in rated.unpriced
         )
+    lines.extend(discount_lines(terms, period, lines, given))
     lines.extend(_bound_lines(terms, period, sum((line.amount for line in lines), ZERO)))
     return PeriodCharges(tuple(lines), tuple(unpriced))
 
 
-def _rate(terms: Terms, period: Period, priced: PricedMeter, segments: Sequence[Segment]) -> Rated:
+@exact
+def advance_lines(terms: Terms, period: Period, given: Given = NOTHING_GIVEN) -> tuple[Line, ...]:
+    """What is billed before a period begins: its advance fees, what is dated at its start, and their discounts."""
+    lines = fee_lines(terms, period)
+    discounts = discount_lines(terms, period, lines, given)
+    return tuple(line for line in (*lines, *discounts) if line.timing == "in_advance")
+
+
+def _rate(terms: Terms, period: Period, need: UsageNeed, segments: Sequence[Segment]) -> Rated:
     contract = terms.contract
-    share = share_of(period.interval, period.full, contract.time_zone, terms.policies.proration)
+    policies = terms.at(period.interval.start).policies
+    counted = Interval(segments[0].start, segments[-1].end)
+    share = share_of(counted, period.full, contract.time_zone, policies.proration)
     return rate(
-        priced.price,
+        need.price,
         segments,
         currency=contract.currency,
-        meter=priced.key,
-        name=priced.price.name or priced.meter.name,
+        meter=need.meter_key,
+        name=need.price.name or need.meter.name,
         zone=zone_info(contract.time_zone),
-        policies=terms.policies,
+        policies=policies,
         share=share.of(ONE),
     )
 
@@ -96,8 +114,8 @@ def _usage_line(need: UsageNeed, rated: RatedLine, order: tuple[str, ...]) -> Li
         )
     return Line(
         kind="usage",
-        key=need.key,
-        charge=_charge(need.key, rated),
+        key=need.meter_key,
+        charge=_charge(need.meter_key, rated),
         timing="in_arrears",
         description=rated.description,
         period_index=need.period_index,
@@ -121,8 +139,9 @@ def _charge(key: str, rated: RatedLine) -> str:
 
 def _bound_lines(terms: Terms, period: Period, charged: Decimal) -> Iterator[Line]:
     """The line that brings a period's charges up to the plan's minimum, or down to its maximum."""
-    plan, contract = terms.plan, terms.contract
-    share = share_of(period.interval, period.full, contract.time_zone, terms.policies.proration)
+    plan, contract = terms.at(period.interval.end - _INSTANT).plan, terms.contract
+    policies = terms.at(period.interval.start).policies
+    share = share_of(period.interval, period.full, contract.time_zone, policies.proration)
 
     def line(kind: Literal["minimum", "maximum"], bound: Decimal, amount: Decimal) -> Line:
         steps = [] if share.whole else [Step("proration", f"{plain(bound)} × {share}", reduced(bound))]
@@ -146,7 +165,7 @@ def _bound_lines(terms: Terms, period: Period, charged: Decimal) -> Iterator[Lin
         )
 
     def reduced(bound: Decimal) -> Decimal:
-        return round_money(share.of(bound), contract.currency, terms.policies.rounding)
+        return round_money(share.of(bound), contract.currency, policies.rounding)
 
     if plan.maximum is not None and charged > reduced(plan.maximum.amount):
         yield line("maximum", plan.maximum.amount, reduced(plan.maximum.amount) - charged)

@@ -3,10 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
-from valorem.core.billing.charges import PeriodCharges, period_charges
-from valorem.core.billing.fees import fee_lines
+from valorem.core.billing.charges import PeriodCharges, advance_lines, period_charges
+from valorem.core.billing.discounts import given_before
 from valorem.core.billing.invoice import Invoice, InvoiceKind, Line
 from valorem.core.billing.needs import PeriodUsage
 from valorem.core.billing.schedule import Cover, contract_period, cover
@@ -14,6 +15,10 @@ from valorem.core.billing.terms import Terms
 from valorem.core.errors import InvalidInputError
 from valorem.core.numbers import ZERO, exact, plain
 from valorem.core.pricing.lines import Step
+
+#: Kinds of charge that no usage changes.
+_FIXED = frozenset({"fee", "charge"})
+_INSTANT = timedelta(microseconds=1)
 
 #: Answers to the usage needs, by number of period.
 UsageByPeriod = Mapping[int, PeriodUsage]
@@ -41,17 +46,18 @@ def draft_invoice(terms: Terms, boundary_index: int, usage: UsageByPeriod, bille
     lines: list[Line] = []
     closed: PeriodCharges | None = None
     if at.closed is not None:
-        closed = period_charges(terms, at.closed, usage.get(at.closed.index, {}))
+        given = given_before(billed, at.closed.index)
+        closed = period_charges(terms, at.closed, usage.get(at.closed.index, {}), given=given)
         lines.extend(unbilled(closed.lines, _of_period(billed, at.closed.index), closing=True))
     for index in _earlier(at, usage):
         lines.extend(
             line
             for line in _adjustments(terms, index, usage[index], billed)
-            if line.kind == "fee" or terms.policies.late_events == "next_invoice"
+            if line.kind in _FIXED or terms.policies.late_events == "next_invoice"
         )
     if at.ahead is not None:
-        fees = fee_lines(terms.contract, terms.plan, terms.policies, at.ahead)
-        lines.extend(line for line in fees if line.timing == "in_advance")
+        given = given_before((*billed, *lines), at.ahead.index)
+        lines.extend(advance_lines(terms, at.ahead, given))
     return invoice_of(terms, at, "period", lines, closed)
 
 
@@ -71,7 +77,7 @@ def draft_note(
         line
         for index in _earlier(at, usage)
         for line in _adjustments(terms, index, usage[index], billed)
-        if line.kind != "fee"
+        if line.kind not in _FIXED
     ]
     return invoice_of(terms, at, "note", lines, None) if lines else None
 
@@ -124,11 +130,13 @@ def invoice_of(
 ) -> Invoice:
     """Put lines together to an invoice; its total is the sum of the rounded lines."""
     contract = terms.contract
+    shown = at.ahead if at.closed is None else at.closed
+    standing = contract.standing_at(at.at if shown is None else shown.interval.end - _INSTANT)
     return Invoice(
         contract=contract.id,
         customer=contract.customer,
-        plan=terms.plan.key,
-        catalog_version=contract.catalog_version,
+        plan=standing.plan,
+        catalog_version=standing.catalog_version,
         currency=contract.currency,
         kind=kind,
         boundary_index=at.boundary_index,
@@ -138,7 +146,7 @@ def invoice_of(
         lines=tuple(lines),
         total=_sum(lines),
         unpriced=charges.unpriced if charges is not None else (),
-        purchase_order=contract.purchase_order,
+        purchase_order=standing.purchase_order,
     )
 
 
@@ -156,7 +164,9 @@ def _adjustments(terms: Terms, index: int, usage: PeriodUsage, billed: Sequence[
     period = contract_period(terms.contract, index)
     if period is None:
         return
-    yield from unbilled(period_charges(terms, period, usage).lines, _of_period(billed, index), closing=False)
+    given = given_before(billed, index)
+    charges = period_charges(terms, period, usage, given=given)
+    yield from unbilled(charges.lines, _of_period(billed, index), closing=False)
 
 
 def _adjusted(lines: Sequence[Line], before: Sequence[Line], difference: Decimal) -> Line:

@@ -9,9 +9,9 @@ from typing import Literal
 from valorem.core.periods import Interval
 from valorem.core.pricing.lines import Step
 
-LineKind = Literal["fee", "usage", "minimum", "maximum"]
+LineKind = Literal["fee", "usage", "charge", "discount", "minimum", "maximum", "commitment", "true_up"]
 Timing = Literal["in_advance", "in_arrears", "adjustment"]
-InvoiceKind = Literal["period", "note", "preview"]
+InvoiceKind = Literal["period", "note", "change", "preview"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Line:
 
     Attributes:
         kind: What is charged.
-        key: The key of the fee or the meter; the kind itself for a minimum or maximum.
+        key: The key of the fee, the meter, the charge, the discount or the commitment; the kind itself for a minimum or maximum.
         charge: Names the charge within its period, the same on every invoice: what is billed late for it is found by it.
         timing: Billed before its period, after it, or as a change of what an earlier invoice billed.
         description: For people.
@@ -97,7 +97,8 @@ class Invoice:
         plan: The plan's key.
         catalog_version: The version it was priced by.
         currency: Of every amount in it.
-        kind: ``period`` closes a period, ``note`` carries late usage on its own, ``preview`` is never issued.
+        kind: ``period`` closes a period, ``note`` carries late usage on its own, ``change`` what a change
+            comes to at once, ``preview`` is never issued.
         boundary_index: Which border of the contract it is issued at; contract, index and kind name an invoice for ever.
         issued_at: The instant of that border (for a preview: the instant looked at).
         closed: The period it closes: its usage and arrears fees; ``None`` on the first invoice.

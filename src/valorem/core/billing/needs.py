@@ -1,10 +1,12 @@
 """Which usage an invoice needs: meter, intervals and dimensions to ask the counters for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from valorem.core.billing.terms import PricedMeter, Terms
+from valorem.core.billing.runs import PriceOverTime, priced_runs
+from valorem.core.billing.schedule import contract_period, period_index_at
+from valorem.core.billing.terms import Terms
 from valorem.core.calendar import zone_info
 from valorem.core.errors import InvalidInputError
 from valorem.core.metering.measured import Measured
@@ -12,6 +14,8 @@ from valorem.core.metering.meter import Meter
 from valorem.core.numbers import ZERO, exact
 from valorem.core.periods import Interval, Period
 from valorem.core.pricing.lines import Segment
+from valorem.core.pricing.price import Price
+from valorem.core.time import write_instant
 
 _ADDITIVE = frozenset({"count", "sum", "time_weighted_sum"})
 
@@ -25,7 +29,10 @@ class UsageNeed:
 
     Attributes:
         period_index: The period of the contract.
-        key: The meter's key in the plan; the answer is filed under it.
+        key: The answer is filed under it: the meter's key in the plan; where the counting begins anew within the period,
+            with the instant.
+        meter_key: The meter's key in the plan.
+        price: What the usage costs, over all the terms in force while it is counted.
         meter: The revision to read; its fingerprint names the counters.
         dimensions: What to tell apart; usage is added up over all others.
         intervals: Measure the meter over each of these. For a meter whose parts add up they are the segments between
@@ -36,6 +43,8 @@ class UsageNeed:
 
     period_index: int
     key: str
+    meter_key: str
+    price: Price | PriceOverTime
     meter: Meter
     dimensions: tuple[str, ...]
     intervals: tuple[Interval, ...]
@@ -55,7 +64,7 @@ def usage_needs(terms: Terms, period: Period, until: datetime | None = None) -> 
     if end <= period.interval.start:
         return ()
     within = Interval(period.interval.start, end)
-    return tuple(_need(terms, period.index, priced, within) for priced in terms.priced)
+    return tuple(_needs(terms, period.index, within))
 
 
 def recent_needs(terms: Terms, now: datetime, days: int = 7) -> tuple[UsageNeed, ...]:
@@ -63,25 +72,36 @@ def recent_needs(terms: Terms, now: datetime, days: int = 7) -> tuple[UsageNeed,
     start = max(terms.contract.start, now - timedelta(days=days))
     if start >= now:
         return ()
-    needs = (_need(terms, -1, priced, Interval(start, now)) for priced in terms.priced)
+    running = contract_period(terms.contract, period_index_at(terms.contract, now))
+    assert running is not None  # it holds an instant, so it is not empty
     whole = (Interval(start, now),)
-    return tuple(replace(need, intervals=whole, segments=whole) for need in needs)
-
-
-def _need(terms: Terms, index: int, priced: PricedMeter, within: Interval) -> UsageNeed:
-    edges = priced.price.edges(within.start, within.end, zone_info(terms.contract.time_zone))
-    segments = within.split(edges)
-    return UsageNeed(
-        period_index=index,
-        key=priced.key,
-        meter=priced.meter,
-        dimensions=priced.price.dimensions,
-        intervals=segments
-        if adds_up(priced.meter)
-        else tuple(Interval(within.start, part.end) for part in segments),
-        segments=segments,
-        with_values=priced.price.reads_events,
+    return tuple(
+        replace(need, period_index=-1, intervals=whole, segments=whole)
+        for need in usage_needs(terms, running, until=None)
     )
+
+
+def _needs(terms: Terms, index: int, within: Interval) -> Iterator[UsageNeed]:
+    """For each meter one need; one more wherever its counting begins anew."""
+    known: set[str] = set()
+    for run in priced_runs(terms, within):
+        zone = zone_info(terms.contract.time_zone)
+        segments = run.interval.split(run.price.edges(run.interval.start, run.interval.end, zone))
+        again = f"{run.key}@{write_instant(run.interval.start)}"
+        yield UsageNeed(
+            period_index=index,
+            key=again if run.key in known else run.key,
+            meter_key=run.key,
+            price=run.price,
+            meter=run.meter,
+            dimensions=run.price.dimensions,
+            intervals=segments
+            if adds_up(run.meter)
+            else tuple(Interval(run.interval.start, part.end) for part in segments),
+            segments=segments,
+            with_values=run.price.reads_events,
+        )
+        known.add(run.key)
 
 
 def adds_up(meter: Meter) -> bool:

@@ -79,9 +79,7 @@ def preview(
     total = _quarters(period.interval.start, period.interval.end)
     elapsed = min(_quarters(period.interval.start, now), total)
     running = usage.get(period.index, {})
-    if now > period.interval.start and (
-        missing := [each.key for each in terms.priced if each.key not in running]
-    ):
+    if missing := [each.key for each in usage_needs(terms, period, until=now) if each.key not in running]:
         raise InvalidInputError(f"usage of {', '.join(missing)} is missing", field="usage")
     needs = usage_needs(terms, period)
     known_until = period.interval.start + elapsed * _QUARTER_HOUR
@@ -94,7 +92,9 @@ def preview(
         invoice = draft_invoice(terms, period.index + 1, {**usage, period.index: answers}, billed)
         return replace(invoice, kind="preview")
 
-    projected = drafted({need.key: _pace(need, running.get(need.key, ()), elapsed) for need in needs})
+    projected = drafted(
+        {need.key: _pace(need, running.get(need.key, ()), _counted(need, known_until)) for need in needs}
+    )
     totals: list[Decimal] = []
     if recent is not None:
         window = {
@@ -120,6 +120,11 @@ class _Pace:
 
     used: Mapping[_Values, Measured]
     quarter_hours: int
+
+
+def _counted(need: UsageNeed, until: datetime) -> int:
+    """How many quarter hours of a need's stretch are known."""
+    return _quarters(need.segments[0].start, min(until, need.segments[-1].end))
 
 
 def _pace(need: UsageNeed, answers: Sequence[Sequence[Measured]], quarter_hours: int) -> _Pace | None:

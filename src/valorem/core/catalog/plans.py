@@ -22,6 +22,12 @@ def _billable(span: tuple[int, str]) -> tuple[int, str]:
     return span
 
 
+def _lasting(span: tuple[int, str]) -> tuple[int, str]:
+    if span[1] in ("minute", "hour") or not 1 <= span[0] <= 1200:  # noqa: PLR2004 - a century of months
+        raise ValueError("it lasts one or more days, weeks, months, quarters or years")
+    return span
+
+
 def _waitable(span: tuple[int, str]) -> tuple[int, str]:
     if span[1] not in _WAITS_S or span[0] * _WAITS_S[span[1]] > _LONGEST_WAIT_S:
         raise ValueError("a grace is at most 14 days, in minutes, hours or days")
@@ -66,7 +72,7 @@ class Trial(Entry):
         covers: The fees alone, or usage as well.
     """
 
-    lasts: Span
+    lasts: Annotated[Span, AfterValidator(_lasting)]
     covers: Literal["fees", "everything"] = "fees"
 
 
@@ -146,7 +152,7 @@ class Phase(Entry):
         maximum: In the place of the plan's.
     """
 
-    lasts: Span | None = None
+    lasts: Annotated[Span, AfterValidator(_lasting)] | None = None
     name: str | None = None
     fees: Mapping[Key, Amount] = Field(default_factory=dict)
     prices: Mapping[Key, PlanPrice] = Field(default_factory=dict)

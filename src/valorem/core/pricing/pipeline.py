@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from valorem.core.errors import InvalidInputError
@@ -16,7 +18,6 @@ from valorem.core.pricing.bounds import at_least, at_most
 from valorem.core.pricing.lines import Rated, RatedLine, Segment, Selector, Step
 from valorem.core.pricing.parts import Part, Usage
 from valorem.core.pricing.policies import DEFAULT_POLICIES, PricePolicies
-from valorem.core.pricing.price import Price
 from valorem.core.time import write_instant
 
 #: The order of the stages, the same for every price.
@@ -59,9 +60,27 @@ class _Period:
     included_used: Decimal = ZERO
 
 
+class PriceSource(Protocol):
+    """A price over time: a :class:`~valorem.core.pricing.price.Price`, or several of them one after the other."""
+
+    @property
+    def name(self) -> str | None:
+        """How its lines are called."""
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The meter's dimensions it looks at."""
+
+    def at(self, instant: datetime, zone: ZoneInfo | None = None) -> PriceBase:
+        """The numbers in force at an instant."""
+
+    def edges(self, start: datetime, end: datetime, zone: ZoneInfo | None = None) -> tuple[datetime, ...]:
+        """The instants strictly inside at which numbers change."""
+
+
 @exact
 def rate(
-    price: Price,
+    price: PriceSource,
     segments: Sequence[Segment],
     *,
     currency: str,
@@ -107,7 +126,7 @@ def rate(
     return Rated(tuple(lines), ORDER, tuple(unpriced))
 
 
-def _check_segments(price: Price, segments: Sequence[Segment], zone: ZoneInfo | None) -> None:
+def _check_segments(price: PriceSource, segments: Sequence[Segment], zone: ZoneInfo | None) -> None:
     for one, other in pairwise(segments):
         if one.end != other.start:
             raise InvalidInputError(
@@ -124,7 +143,7 @@ def _check_segments(price: Price, segments: Sequence[Segment], zone: ZoneInfo | 
 
 
 def _slices(
-    price: Price, segments: Sequence[Segment], zone: ZoneInfo | None, policies: PricePolicies
+    price: PriceSource, segments: Sequence[Segment], zone: ZoneInfo | None, policies: PricePolicies
 ) -> Iterator[_Slice]:
     """Convert and take off the included quantity, in order of time and of the price's rows."""
     period = _Period()
