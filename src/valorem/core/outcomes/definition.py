@@ -185,6 +185,10 @@ class OutcomeDefinition(Entry):
             raise ValueError(
                 "the price of an outcome cannot look at single events; use dimensions, or the outcome's value"
             )
+        if any(True for version in self.price.versions for _ in version.dated()):
+            raise ValueError(
+                "the price of an outcome has no dates, because both sides sign it (amend the definition instead)"
+            )
         for name in self.price.dimensions:
             if name not in self.dimensions:
                 raise ValueError(f"the price looks at dimension {name}, which dimensions does not have")

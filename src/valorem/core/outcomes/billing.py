@@ -1,0 +1,381 @@
+"""From counted outcomes to money, period by period: usage, credits for what was taken back, what is carried on.
+
+Under ``re_rate_original`` a reversal re-prices the period in which the outcome was confirmed: the credit is the difference
+of that period's rounded amounts, so tiers, minimums and maximums are honoured. Under ``net_in_current`` it is taken off
+the current period's quantity.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+
+from valorem.core.calendar import local_date, zone_info
+from valorem.core.errors import InvalidInputError
+from valorem.core.metering.measured import Measured
+from valorem.core.numbers import ZERO, exact
+from valorem.core.outcomes.definition import OutcomeDefinition
+from valorem.core.outcomes.frame import Frame
+from valorem.core.outcomes.tallies import Slot, Tallies
+from valorem.core.periods import Interval
+from valorem.core.pricing.lines import Rated, Segment
+from valorem.core.pricing.pipeline import rate
+from valorem.core.pricing.policies import DEFAULT_POLICIES, PricePolicies
+
+#: Values of the definition's dimensions, in order of their names, to a quantity.
+Quantities = Mapping[tuple[str | None, ...], Decimal]
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What one period did to the quantities of itself and of earlier periods.
+
+    Attributes:
+        period: Which.
+        added: Confirmed in it.
+        taken: By the index of the period of their confirmation: reversed in this one.
+        restated: By the same: changes of value in this one.
+        late: By the same: what evidence changed that arrived after that period was billed.
+    """
+
+    period: Interval
+    added: Quantities = field(default_factory=dict)
+    taken: Mapping[int, Quantities] = field(default_factory=dict)
+    restated: Mapping[int, Quantities] = field(default_factory=dict)
+    late: Mapping[int, Quantities] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """A change of what an earlier period was billed.
+
+    Attributes:
+        index: Which period.
+        before: What stood for it.
+        priced: What its quantities cost now.
+        amount: What is billed for it now; below zero for a credit.
+    """
+
+    index: int
+    before: Decimal
+    priced: Decimal
+    amount: Decimal
+
+
+@dataclass(frozen=True)
+class PeriodBill:
+    """What one period is billed.
+
+    Attributes:
+        index: Its place in the sequence.
+        quantity: What is priced for the period itself; with a minimum perhaps less than what is billed.
+        rated: The price's lines.
+        usage: Their sum.
+        adjustments: Of earlier periods.
+        total: Usage and adjustments.
+        carried: The quantity below zero that is carried into the next period, under ``net_in_current``.
+    """
+
+    index: int
+    quantity: Decimal
+    rated: Rated
+    usage: Decimal
+    adjustments: tuple[Adjustment, ...]
+    total: Decimal
+    carried: Decimal = ZERO
+
+    @property
+    def credit(self) -> Decimal:
+        """The sum of the adjustments."""
+        return sum((each.amount for each in self.adjustments), ZERO)
+
+
+@exact
+def price_quantities(
+    definition: OutcomeDefinition,
+    quantities: Quantities,
+    period: Interval,
+    frame: Frame,
+    policies: PricePolicies = DEFAULT_POLICIES,
+) -> Rated:
+    """What quantities of one period cost, by the definition's price, with its minimum and cap of a quantity.
+
+    Raises:
+        InvalidInputError: For a definition that shares savings, which has no price.
+    """
+    price = definition.price
+    if price is None:
+        raise InvalidInputError(f"{definition.outcome} shares savings and has no price", field="price")
+    measured = tuple(
+        Measured(dict(zip(sorted(definition.dimensions), values, strict=False)), quantity, int(quantity))
+        for values, quantity in sorted(bounded(definition, quantities).items(), key=lambda item: str(item[0]))
+    )
+    return rate(
+        price,
+        [Segment(period.start, period.end, measured)],
+        currency=definition.currency,
+        meter=definition.outcome,
+        name=price.name or definition.label,
+        zone=zone_info(frame.zone),
+        policies=policies,
+    )
+
+
+def bounded(definition: OutcomeDefinition, quantities: Quantities) -> dict[tuple[str | None, ...], Decimal]:
+    """Quantities as they are billed: not below zero, at least the minimum, at most the cap of the period."""
+    found = {values: max(ZERO, quantity) for values, quantity in quantities.items()}
+    whole = sum(found.values(), ZERO)
+    minimum, cap = definition.minimum, definition.cap
+    if cap is not None and cap.per == "period" and whole > cap.quantity:
+        return {(): cap.quantity}
+    if minimum is not None and whole < minimum.quantity:
+        return {(): minimum.quantity}
+    return found
+
+
+@exact
+def bill(
+    definition: OutcomeDefinition,
+    activities: Sequence[Activity],
+    frame: Frame,
+    policies: PricePolicies = DEFAULT_POLICIES,
+) -> tuple[PeriodBill, ...]:
+    """What each of a row of periods is billed; a pure function, so a preview, an invoice and a recount agree.
+
+    Args:
+        definition: With its price, bounds and policies.
+        activities: One for each period from the first that was billed.
+        frame: The contract's calendar.
+        policies: How the price's numbers are read.
+    """
+    run = _Billing(definition, activities, frame, policies)
+    return tuple(run.close(index) for index in range(len(activities)))
+
+
+class _Billing:
+    """The periods closed so far: what each was confirmed to, and what stands billed for it."""
+
+    def __init__(
+        self,
+        definition: OutcomeDefinition,
+        activities: Sequence[Activity],
+        frame: Frame,
+        policies: PricePolicies,
+    ) -> None:
+        self.definition, self.activities, self.frame, self.policies = definition, activities, frame, policies
+        self.quantities: list[dict[tuple[str | None, ...], Decimal]] = []
+        self.billed: list[Decimal] = []
+        self.carried: dict[tuple[str | None, ...], Decimal] = {}
+
+    def close(self, index: int) -> PeriodBill:
+        activity = self.activities[index]
+        own = _sum(activity.added, _minus(activity.taken.get(index, {})), activity.restated.get(index, {}))
+        self.quantities.append(own)
+        if self.definition.reversal_policy == "net_in_current":
+            return self._close_net(index, activity, own)
+        adjustments = [
+            adjustment
+            for earlier in range(index)
+            if (adjustment := self._re_rate(earlier, activity)) is not None
+        ]
+        rated = self._price(index, own)
+        self.billed.append(rated.total)
+        total = rated.total + sum((each.amount for each in adjustments), ZERO)
+        return PeriodBill(index, sum(own.values(), ZERO), rated, rated.total, tuple(adjustments), total)
+
+    def _re_rate(self, earlier: int, activity: Activity) -> Adjustment | None:
+        """First what came late or was restated, at its price; then what was taken back, which never costs more."""
+        late, taken = activity.late.get(earlier, {}), activity.taken.get(earlier, {})
+        restated = activity.restated.get(earlier, {})
+        if self.definition.late == "note":
+            late = {}
+        if not (late or taken or restated):
+            return None
+        before = self.billed[earlier]
+        standing = before
+        quantities = _sum(self.quantities[earlier], late, restated)
+        if late or restated:
+            fell = sum(quantities.values(), ZERO) < sum(self.quantities[earlier].values(), ZERO)
+            standing = self._stands(earlier, quantities, standing, fell=fell)
+        if taken:
+            quantities = _sum(quantities, _minus(taken))
+            standing = self._stands(earlier, quantities, standing, fell=True)
+        self.quantities[earlier], self.billed[earlier] = quantities, standing
+        priced = self._price(earlier, quantities).total
+        return Adjustment(earlier, before, priced, standing - before)
+
+    def _stands(self, index: int, quantities: Quantities, before: Decimal, *, fell: bool) -> Decimal:
+        priced = self._price(index, quantities).total
+        return min(before, priced) if fell and self.definition.dearer == "floor_zero" else priced
+
+    def _close_net(self, index: int, activity: Activity, own: Quantities) -> PeriodBill:
+        changes = [
+            change
+            for earlier in range(index)
+            for change in (
+                _minus(activity.taken.get(earlier, {})),
+                activity.restated.get(earlier, {}),
+                activity.late.get(earlier, {}) if self.definition.late != "note" else {},
+            )
+        ]
+        net = _sum(own, *changes, self.carried)
+        self.carried = {values: quantity for values, quantity in net.items() if quantity < 0}
+        rated = self._price(index, net)
+        self.billed.append(rated.total)
+        left = sum(self.carried.values(), ZERO)
+        return PeriodBill(index, sum(net.values(), ZERO), rated, rated.total, (), rated.total, left)
+
+    def _price(self, index: int, quantities: Quantities) -> Rated:
+        period = self.activities[index].period
+        return price_quantities(self.definition, quantities, period, self.frame, self.policies)
+
+
+def _sum(*quantities: Quantities) -> dict[tuple[str | None, ...], Decimal]:
+    found: defaultdict[tuple[str | None, ...], Decimal] = defaultdict(Decimal)
+    for each in quantities:
+        for values, quantity in each.items():
+            found[values] += quantity
+    return {values: quantity for values, quantity in found.items() if quantity}
+
+
+def _minus(quantities: Quantities) -> dict[tuple[str | None, ...], Decimal]:
+    return {values: -quantity for values, quantity in quantities.items()}
+
+
+@exact
+def activities_of(
+    definition: OutcomeDefinition, tallies: Tallies, periods: Sequence[Interval], frame: Frame
+) -> tuple[Activity, ...]:
+    """Read what each period did off the counters of one definition version.
+
+    Period borders lie on the quarter-hour grid, so the sums are exact.
+
+    Args:
+        definition: What it bills (number or value) and its cap per day.
+        tallies: Counters of billable outcomes of this version.
+        periods: In order of time, without gaps.
+        frame: The contract's calendar, for days.
+    """
+    changes = _Changes(definition, periods)
+    for slot, count in tallies.items():
+        quantity = count.value if definition.bills == "value" else count.credit
+        changes.add(slot, quantity)
+    if definition.cap is not None and definition.cap.per == "day":
+        return changes.capped_by_day(definition.cap.quantity, frame)
+    return changes.activities()
+
+
+@exact
+def activities_known(
+    definition: OutcomeDefinition,
+    tallies_at_close: Sequence[Tallies],
+    periods: Sequence[Interval],
+    frame: Frame,
+) -> tuple[Activity, ...]:
+    """The same where each period was closed on what was known by then.
+
+    Whatever a later close counts differently for an earlier period, and no reversal or restatement of its own period
+    explains, came late.
+
+    Args:
+        definition: As for :func:`activities_of`.
+        tallies_at_close: For each period, the counters of the evidence known when it was closed.
+        periods: In order of time, without gaps.
+        frame: The contract's calendar.
+    """
+    closed: list[Activity] = []
+    before: list[dict[tuple[str | None, ...], Decimal]] = []
+    for index, tallies in enumerate(tallies_at_close):
+        known = activities_of(definition, tallies, periods[: index + 1], frame)
+        now = [
+            _sum(
+                known[of].added,
+                *(_minus(each.taken.get(of, {})) for each in known),
+                *(each.restated.get(of, {}) for each in known),
+            )
+            for of in range(index + 1)
+        ]
+        last = known[index]
+        late = {
+            of: _sum(
+                now[of],
+                _minus(before[of]),
+                last.taken.get(of, {}),
+                _minus(last.restated.get(of, {})),
+            )
+            for of in range(index)
+        }
+        closed.append(replace(last, late={of: change for of, change in late.items() if change}))
+        before = now
+    return tuple(closed)
+
+
+class _Changes:
+    """Single changes of quantities, each with the period it happens in and the bucket it belongs to."""
+
+    def __init__(self, definition: OutcomeDefinition, periods: Sequence[Interval]) -> None:
+        self.definition, self.periods = definition, periods
+        self.found: list[tuple[int, Slot, Decimal]] = []
+
+    def add(self, slot: Slot, quantity: Decimal) -> None:
+        if slot.series not in ("confirmed", "reversed", "restated") or not quantity:
+            return
+        if slot.series == "restated" and self.definition.bills != "value":
+            return
+        at = self._index(slot.bucket)
+        if at is not None and self._index(slot.of) is not None:
+            self.found.append((at, slot, quantity))
+
+    def _index(self, at: datetime) -> int | None:
+        return next((index for index, period in enumerate(self.periods) if at in period), None)
+
+    def activities(self) -> tuple[Activity, ...]:
+        added: list[list[Quantities]] = [[] for _ in self.periods]
+        taken: list[defaultdict[int, list[Quantities]]] = [defaultdict(list) for _ in self.periods]
+        restated: list[defaultdict[int, list[Quantities]]] = [defaultdict(list) for _ in self.periods]
+        for at, slot, quantity in self.found:
+            values = slot.dimensions
+            of = self._index(slot.of)
+            assert of is not None  # add() has seen to it
+            match slot.series:
+                case "confirmed":
+                    added[at].append({values: quantity})
+                case "reversed":
+                    taken[at][of].append({values: quantity})
+                case _:
+                    restated[at][of].append({values: quantity})
+        return tuple(
+            Activity(
+                period,
+                _sum(*added[index]),
+                {of: _sum(*parts) for of, parts in taken[index].items()},
+                {of: _sum(*parts) for of, parts in restated[index].items()},
+            )
+            for index, period in enumerate(self.periods)
+        )
+
+    def capped_by_day(self, cap: Decimal, frame: Frame) -> tuple[Activity, ...]:
+        """The same with no local day counting more than the cap, as it stands at the end of each period."""
+        days: defaultdict[tuple[int, object], Decimal] = defaultdict(Decimal)
+        activities = []
+        for index, period in enumerate(self.periods):
+            before = dict(days)
+            for at, slot, quantity in self.found:
+                if at == index:
+                    of = self._index(slot.of)
+                    assert of is not None  # add() has seen to it
+                    sign = -1 if slot.series == "reversed" else 1
+                    days[of, local_date(slot.of, frame.zone)] += sign * quantity
+            moved: defaultdict[int, Decimal] = defaultdict(Decimal)
+            for (of, day), quantity in days.items():
+                moved[of] += min(cap, quantity) - min(cap, before.get((of, day), ZERO))
+            activities.append(
+                Activity(
+                    period,
+                    {(): moved.pop(index, ZERO)},
+                    {of: {(): -quantity} for of, quantity in moved.items() if quantity < 0},
+                    {of: {(): quantity} for of, quantity in moved.items() if quantity > 0},
+                )
+            )
+        return tuple(activities)
