@@ -256,3 +256,45 @@ def _check_numbers(shop: Shop, expected: int) -> None:
     assert sorted(each.number or "" for each in headers) == [
         f"INV-{number:06d}" for number in range(1, expected + 1)
     ]
+
+
+BY_EVENT = {
+    "meters/latency.yaml": """
+meter: latency
+event: call
+aggregate: percentile
+percentile: 95%
+value: data.n
+""",
+    "meters/transfers.yaml": """
+meter: transfers
+event: call
+aggregate: sum
+value: data.n
+""",
+    "plans/events.yaml": """
+plan: events
+name: What looks at single events
+currency: USD
+every: month
+prices:
+  latency: {model: per_unit, amount: 1}
+  transfers: {model: percentage, rate: 10%, fixed: 0.5, free_events: 2}
+""",
+}
+
+
+def test_what_no_counter_can_keep_is_measured_from_recorded_events(market: Shops) -> None:
+    shop = market.open(BY_EVENT)
+    shop.sell("ada", "events")
+    shop.go(JANUARY + timedelta(days=29))
+    for day in range(20):
+        shop.use("ada", 100 - day, JANUARY + timedelta(days=day))
+    shop.go(FEBRUARY + HOUR)
+    (invoice,) = shop.documents()
+    amounts = {line.key: Decimal(0) for line in invoice.lines}
+    for line in invoice.lines:
+        amounts[line.key] += line.amount
+    # the 19th smallest of 81 … 100; and all but the first two events (100 and 99) at 10 % and 0.5 each
+    assert amounts == {"latency": Decimal(99), "transfers": sum(range(81, 99)) / Decimal(10) + 18 * Decimal("0.5")}
+    assert all(_same(shop))

@@ -1,28 +1,18 @@
 """Measure event by event, from what is recorded: percentiles, and prices that count single events off."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from valorem.core.errors import InvalidInputError
-from valorem.core.metering.aggregation import Aggregation
 from valorem.core.metering.measured import Measured
 from valorem.core.metering.meter import Meter
-from valorem.core.metering.read import compile_meter
-from valorem.core.metering.tally import EMPTY, add, percentile, value
+from valorem.core.metering.tally import fold, percentile, value
 from valorem.core.periods import Interval
+from valorem.engine.archive import Archive
 from valorem.engine.engine import Transaction
-from valorem.engine.history import counted_events
 from valorem.store.postgres.counters import Dimensions
 
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    at: datetime
-    order: bytes
-    dimensions: Dimensions
-    value: Decimal | str
+_Readings = list[tuple[Decimal | str, datetime, bytes]]
 
 
 def measured_values(
@@ -34,7 +24,7 @@ def measured_values(
     *,
     until_seq: int | None = None,
 ) -> list[Measured]:
-    """Measure one interval event by event: percentiles, and prices that count single events off.
+    """Measure one interval event by event.
 
     Args:
         tx: The transaction.
@@ -48,56 +38,28 @@ def measured_values(
         One value for each combination, with the numeric value of every event in order of time.
     """
     places = [meter.dimension_names.index(name) for name in dimensions]
-    groups: dict[Dimensions, list[_Read]] = {}
-    for reading in _readings(tx, subjects, meter, interval, until_seq):
-        groups.setdefault(tuple(reading.dimensions[place] for place in places), []).append(reading)
+    groups: dict[Dimensions, _Readings] = {}
+    for found in Archive(tx, subjects, meter, interval.start, interval.end, until_seq=until_seq).every():
+        for reading in found.readings:
+            values = tuple(reading.dimensions[place] for place in places)
+            groups.setdefault(values, []).append((reading.value, found.time, found.key))
     return [
-        _measured(meter, interval, dict(zip(dimensions, values, strict=True)), readings)
-        for values, readings in sorted(groups.items(), key=lambda item: tuple(text or "" for text in item[0]))
+        _measured(meter, interval, dict(zip(dimensions, values, strict=True)), groups[values])
+        for values in sorted(
+            groups, key=lambda values: tuple((text is not None, text or "") for text in values)
+        )
     ]
 
 
 def _measured(
-    meter: Meter, interval: Interval, dimensions: dict[str, str | None], readings: list[_Read]
+    meter: Meter, interval: Interval, dimensions: dict[str, str | None], readings: _Readings
 ) -> Measured:
-    readings.sort(key=lambda reading: (reading.at, reading.order))
-    numbers = tuple(reading.value for reading in readings if isinstance(reading.value, Decimal))
+    numbers = tuple(number for number, _, _ in readings if isinstance(number, Decimal))
     if meter.aggregation.needs_events:
         assert meter.percentile is not None  # the meter's own check
         quantity = percentile(numbers, meter.percentile)
     else:
-        quantity = _folded(meter.aggregation, readings, interval)
+        quantity = value(meter.aggregation, fold(meter.aggregation, readings), interval.start, interval.end)
     if meter.convert is not None:
         quantity = meter.convert.apply(quantity).invoiced
     return Measured(dimensions, quantity, len(readings), numbers)
-
-
-def _folded(aggregation: Aggregation, readings: Sequence[_Read], interval: Interval) -> Decimal:
-    tally = EMPTY
-    for reading in readings:
-        tally = add(aggregation, tally, reading.value, reading.at, reading.order)
-    return value(aggregation, tally, interval.start, interval.end)
-
-
-def _readings(
-    tx: Transaction, subjects: Sequence[str], meter: Meter, interval: Interval, until_seq: int | None
-) -> list[_Read]:
-    compiled = compile_meter(meter)
-    found: list[_Read] = []
-    for counted in counted_events(
-        tx.connection,
-        tx.workspace.id,
-        subjects=subjects,
-        start=interval.start,
-        end=interval.end,
-        types=meter.event,
-        until_seq=until_seq,
-    ):
-        assert counted.event.time is not None  # a recorded event has its time
-        try:
-            readings = compiled.read(counted.event)
-        except InvalidInputError:
-            continue  # accepted before this meter's rules: it counts nothing, here as in the counters
-        order = counted.event.order + counted.key
-        found += [_Read(counted.event.time, order, each.dimensions, each.value) for each in readings]
-    return found
