@@ -12,11 +12,9 @@ from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.needs import recent_needs
 from valorem.core.billing.projection import Preview, preview
 from valorem.core.billing.schedule import period_index_at
-from valorem.core.billing.terms import terms_of
 from valorem.core.errors import NotFoundError, UnprocessableError
 from valorem.engine.assembling import Basis, ahead_of, basis_of, invoice_at, terms_for, usage_of_period
 from valorem.engine.browsing import EventPage, events_of
-from valorem.engine.catalog import catalog_at
 from valorem.engine.contracts import get_contract
 from valorem.engine.engine import Transaction
 from valorem.engine.measuring import measure
@@ -151,11 +149,10 @@ def explain_line(
     if not found.selectors:
         return Explanation(found, text, None)
     selector = found.selectors[0]
-    catalog = catalog_at(tx, stored.invoice.catalog_version)
     contract = get_contract(tx, stored.invoice.contract).contract
     meters = [
         priced.meter
-        for priced in terms_of(contract, catalog).priced
+        for priced in terms_for(tx, contract).priced
         if priced.meter.fingerprint() == selector.fingerprint
     ]
     if not meters:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from valorem.core.billing.charges import PeriodCharges, advance_lines, period_charges
+from valorem.core.billing.commitments import OF_THE_INVOICE, commitment_lines
 from valorem.core.billing.discounts import given_before
 from valorem.core.billing.invoice import Invoice, InvoiceKind, Line
 from valorem.core.billing.needs import PeriodUsage
@@ -36,8 +37,8 @@ def draft_invoice(terms: Terms, boundary_index: int, usage: UsageByPeriod, bille
         terms: The contract's terms.
         boundary_index: The border.
         usage: Of the period that is closed, and of every earlier one to look at again (``late_periods``).
-        billed: The lines of all earlier invoices and notes for these periods. A period's advance fees stand on the invoice
-            before the one that closes it.
+        billed: The lines of all earlier invoices and notes for these periods, and for all periods of a commitment or of a
+            discount whose rest waits. A period's advance fees stand on the invoice before the one that closes it.
 
     Raises:
         InvalidInputError: Where the contract has no such border, or usage that is needed is missing.
@@ -58,6 +59,7 @@ def draft_invoice(terms: Terms, boundary_index: int, usage: UsageByPeriod, bille
     if at.ahead is not None:
         given = given_before((*billed, *lines), at.ahead.index)
         lines.extend(advance_lines(terms, at.ahead, given))
+    lines.extend(commitment_lines(terms, at, lines, billed))
     return invoice_of(terms, at, "period", lines, closed)
 
 
@@ -202,7 +204,7 @@ def _by_charge(lines: Iterable[Line]) -> dict[str, list[Line]]:
 
 
 def _of_period(lines: Iterable[Line], index: int) -> list[Line]:
-    return [line for line in lines if line.period_index == index]
+    return [line for line in lines if line.period_index == index and line.kind not in OF_THE_INVOICE]
 
 
 def _sum(lines: Iterable[Line]) -> Decimal:

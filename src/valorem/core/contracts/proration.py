@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Literal
 
 from valorem.core.calendar import calendar_days, local_date, start_of_day
-from valorem.core.numbers import exact, plain
+from valorem.core.money import Rounding, round_money
+from valorem.core.numbers import ZERO, exact, plain
 from valorem.core.periods import Interval
 
 ProrationPolicy = Literal["day", "second", "none"]
@@ -59,3 +60,56 @@ def share_of(part: Interval, full: Interval, zone: str, policy: ProrationPolicy)
 def takes_effect(change: datetime, zone: str, policy: ProrationPolicy) -> datetime:
     """When a change counts from: with ``day`` from the start of its local day, which belongs to the new terms."""
     return start_of_day(local_date(change, zone), zone) if policy == "day" else change
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeAmounts:
+    """What a change in the middle of a period comes to.
+
+    Attributes:
+        credit: For the rest of the period on the old terms, zero or less; rounded.
+        charge: For the rest of the period on the new terms; rounded.
+    """
+
+    credit: Decimal
+    charge: Decimal
+
+    @property
+    def net(self) -> Decimal:
+        """What is to pay, or where negative comes back."""
+        return self.credit + self.charge
+
+
+@exact
+def change_amounts(
+    old: Decimal,
+    new: Decimal,
+    rest: Share,
+    currency: str,
+    *,
+    paid: Decimal | None = None,
+    credited: Decimal = ZERO,
+    rounding: Rounding = "half_up",
+) -> ChangeAmounts:
+    """Credit for what is left of the old terms and charge for the new ones, each rounded once.
+
+    Args:
+        old: A whole period on the old terms.
+        new: A whole period on the new terms.
+        rest: The share of the period that is left.
+        currency: ISO 4217 code.
+        paid: What was billed for the old terms in this period, where a credit must not pass it.
+        credited: What has come back of that already.
+        rounding: Of each amount.
+    """
+    credit = rest.of(old)
+    if paid is not None:
+        credit = capped_credit(credit, paid, credited)
+    return ChangeAmounts(
+        -round_money(credit, currency, rounding) or ZERO, round_money(rest.of(new), currency, rounding)
+    )
+
+
+def capped_credit(credit: Decimal, billed: Decimal, credited: Decimal = ZERO) -> Decimal:
+    """A credit, never more than what was billed less what has come back of it already, never below zero."""
+    return max(ZERO, min(credit, billed - credited))
