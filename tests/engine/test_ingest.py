@@ -281,16 +281,17 @@ def test_meters_that_change_in_flight_redo_the_batch(made: Worlds, monkeypatch: 
     assert world.sequences() == [1, 2]
 
 
-def test_an_event_is_refused_only_by_meters_of_the_newest_catalog(made: Worlds) -> None:
-    world = made.new(METERS[:2])
-    sent = event("1").replace(b'"n"', b'"tokens"')
-    assert world.ingest(sent) == ["rejected"]
-    mended = METERS[1].model_copy(update={"value": "data.tokens"})
-    world.activate(METERS[0], Meter.model_validate(mended.model_dump()))
-    assert world.ingest(sent) == ["accepted"]
-    assert world.read(2) == {}
-    assert world.read(3)[("small",)].total == 1
-    world.prove()
+def test_an_event_is_refused_only_by_meters_of_the_newest_catalog(database_url: str) -> None:
+    with worlds(database_url, writers=1) as made:
+        world = made.new(METERS[:2])
+        sent = event("1").replace(b'"n"', b'"tokens"')
+        assert world.ingest(sent) == ["rejected"]
+        mended = METERS[1].model_copy(update={"value": "data.tokens"})
+        world.activate(METERS[0], Meter.model_validate(mended.model_dump()))
+        assert world.ingest(sent) == ["accepted"]
+        assert world.read(2) == {}
+        assert world.read(3)[("small",)].total == 1
+        world.prove()
 
 
 def test_a_request_that_breaks_the_shared_transaction_breaks_only_itself(

@@ -1,8 +1,10 @@
 """Corrections, meters defined later and live events commute: any order leaves the counters of a plain recount."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Thread
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,8 +13,9 @@ from hypothesis import strategies as st
 from tests.engine.ingesting import METERS, NOW, Worlds, amend, event, void, worlds
 from valorem.core.time import QUARTER_HOUR_S
 from valorem.engine.backfill import pending, run_backfill
+from valorem.engine.ingest import Ingestor
 from valorem.engine.meters import load_meters
-from valorem.store.postgres import recorded
+from valorem.store.postgres import corrections, meters, recorded
 
 QUARTER = timedelta(seconds=QUARTER_HOUR_S)
 SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -204,4 +207,63 @@ def test_backfill_beside_live_events_and_corrections_of_many_threads(made: World
     with ThreadPoolExecutor() as threads:
         for work in [*(threads.submit(correct, i) for i in range(3)), *(threads.submit(fill) for _ in "ab")]:
             work.result()
+    world.prove()
+
+
+def _meanwhile(
+    monkeypatch: pytest.MonkeyPatch, module: Any, function: str, work: Callable[[], object]
+) -> list[Thread]:
+    """The first time the function has returned, do other work; go on when it is done, or waits for a lock."""
+    original, begun = getattr(module, function), list[Thread]()
+
+    def interrupted(*arguments: Any) -> Any:
+        result = original(*arguments)
+        if not begun:
+            begun.append(Thread(target=work))
+            begun[0].start()
+            begun[0].join(0.7)
+        return result
+
+    monkeypatch.setattr(module, function, interrupted)
+    return begun
+
+
+def test_two_corrections_of_one_event_wait_for_each_other(
+    made: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = made.new()
+    world.ingest(event("1", 5))
+    other = Ingestor(made.engine, writers=1)
+    second = amend("b", "1", at=NOW + timedelta(seconds=1), n=50, model="small")
+    answers: list[str] = []
+    threads = _meanwhile(
+        monkeypatch,
+        corrections,
+        "load",
+        lambda: answers.extend(one.status for one in other.ingest(world.workspace, [second])),
+    )
+    try:
+        assert world.ingest(amend("a", "1", n=7, model="small")) == ["accepted"]
+        threads[0].join()
+    finally:
+        other.drain()
+    assert answers == ["accepted"]
+    assert world.read(2)[("small",)].total == 50
+    world.prove()
+
+
+def test_a_backfill_waits_for_a_correction_that_counts_by_its_mark(
+    made: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = made.new(METERS[:1])
+    world.ingest(event("1", 5))
+    world.activate(*METERS)
+    threads = _meanwhile(
+        monkeypatch, meters, "hold_backfills", lambda: run_backfill(world.engine, world.workspace)
+    )
+    assert world.ingest(amend("a", "1", n=7, model="small")) == ["accepted"]
+    threads[0].join()
+    while run_backfill(world.engine, world.workspace).remaining:
+        pass
+    assert world.read(2)[("small",)].total == 7
     world.prove()

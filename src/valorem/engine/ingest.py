@@ -250,8 +250,6 @@ class Writer:
 
     def _attempt(self, batch: "_Batch") -> None:
         workspace, connection = batch.workspace, self._connection()
-        if batch.results and self._is_committed(connection, batch):
-            return
         now = self._now(connection, workspace)
         prepared = self._prepare(connection, workspace, batch.raws, now)
         candidates = [one for one in prepared if isinstance(one, Candidate)]
@@ -268,11 +266,6 @@ class Writer:
         if self._open is None or self._open.closed:
             self._open = store.connect(self._engine.database.url)
         return self._open
-
-    @staticmethod
-    def _is_committed(connection: Connection, batch: "_Batch") -> bool:
-        with store.transaction(connection, batch.workspace):
-            return store.sequence_of(connection, batch.workspace, batch.id) is not None
 
     def _now(self, connection: Connection, workspace: int) -> datetime:
         """The workspace's time. Real time needs no look-up once the workspace is known to be live."""

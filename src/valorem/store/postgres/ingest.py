@@ -235,15 +235,6 @@ def record(connection: Connection, workspace: int, meter_epoch: int, batch: Batc
     return int(row["seq"])
 
 
-def sequence_of(connection: Connection, workspace: int, batch: int) -> int | None:
-    """The sequence of a batch by its id; None if it was never committed."""
-    row = connection.execute(
-        "SELECT seq FROM event_batch WHERE part = %s AND workspace = %s AND id = %s",
-        (GROUP, workspace, batch),
-    ).fetchone()
-    return None if row is None else int(row["seq"])
-
-
 def committed(connection: Connection, workspace: int) -> int:
     """The greatest committed sequence: the cut-off of everything recorded so far."""
     row = connection.execute(
