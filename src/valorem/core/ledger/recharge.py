@@ -117,9 +117,9 @@ def counted_balance(balances: Iterable[tuple[str | None, Decimal]], exclude: Col
 
 
 @exact
-def price_of(credits: Decimal, unit_price: Decimal, currency: str, *, discount: Decimal = ZERO) -> Decimal:
+def price_of(bought: Decimal, each: Decimal, currency: str, *, discount: Decimal = ZERO) -> Decimal:
     """What credits cost: credits × price of one × (1 − discount), rounded once."""
-    return round_money(credits * unit_price * (ONE - discount), currency)
+    return round_money(bought * each * (ONE - discount), currency)
 
 
 @exact
