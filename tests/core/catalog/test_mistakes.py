@@ -60,9 +60,22 @@ def problems(files: dict[str, str]) -> list[str]:
          ("plans/team.yaml:14:19: maximum.amount: the maximum is less than the minimum\n"
          "    raise it or lower the minimum")),
         # not yet
-        ("plans_team", ("every: month", "limits: {}"),
-         ("plans/team.yaml:4:1: limits: limits: limits on use are not supported by this version yet\n"
+        ("plans_team", ("every: month", "outcomes: {}"),
+         ("plans/team.yaml:4:1: outcomes: outcomes: outcome prices are not supported by this version yet\n"
          "    remove it; it is refused because ignoring it would bill something else than what is written")),
+        # limits, gates, prompts and alerts
+        ("plans_team", ("every: month", "limits: {tokns: {max: 20, window: day}}"),
+         "plans/team.yaml:4:10: limits.tokns: there is no metered feature or meter tokns\n    did you mean tokens?"),
+        ("plans_team", ("every: month", "limits: {tokens: {max: 20, window: fortnight}}"),
+         ("plans/team.yaml:4:36: limits.tokens.window: expected a window, found 'fortnight'\n    write hour, day, week, month, "
+          "billing period, rolling 5 hours, 5 hours from first use, or never")),
+        ("plans_team", ("every: month", "limits: {tokens: {max: 20, window: day, each: user}}"),
+         ("plans/team.yaml:4:18: limits.tokens: meter tokens has no dimension user\n"
+          "    dimensions: kind, mode, model")),
+        ("plans_team", ("every: month", "limits: {tokens: {max: 20, window: day, prompt: upgrade_to_max}}"),
+         "plans/team.yaml:4:18: limits.tokens: there is no plan max\n    plans: team"),
+        ("plans_team", ("every: month", "alerts: {limits: {tokens: [80%]}}"),
+         "plans/team.yaml:4:19: alerts.limits.tokens: the plan has no limit on tokens\n    there are no limits here"),
         # names of other things
         ("plans_team", ("tokens: gpt_tokens", "tokens: gpt_token"),
          "plans/team.yaml:8:11: prices.tokens: there is no price gpt_token\n    did you mean gpt_tokens?"),
@@ -82,8 +95,8 @@ def problems(files: dict[str, str]) -> list[str]:
          ("plans/team.yaml:12:33: features.projects: projects is a value feature\n"
          "    write its value: a number or a text")),
         ("plans_team", ("sso: true", "tokens: 500"),
-         ("plans/team.yaml:12:20: features.tokens: a limit on tokens is not supported by this version yet\n"
-         "    write true to grant it without a limit, or false")),
+         ("plans/team.yaml:12:20: features.tokens: tokens is a metered feature\n"
+         "    write true or false here, and its limit under limits: tokens: {max: …, window: …}")),
         ("features_tokens", ("meter: tokens", "meter: token"),
          "features/tokens.yaml:3:8: meter: there is no meter token\n    did you mean tokens?"),
         ("features_tokens", ("meter: tokens\n", ""),

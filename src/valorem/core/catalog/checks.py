@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from valorem.core.catalog.access_checks import check_access
 from valorem.core.catalog.entry import KEY_PATTERN
 from valorem.core.catalog.features import Feature
 from valorem.core.catalog.plans import Plan
@@ -109,6 +110,7 @@ def _check_plan(source: Source, plan: Plan | None, names: Names) -> Iterator[Pro
         yield from _references(source, ("prices", meter), "price", names)
     if plan is None:
         return
+    yield from check_access(source, plan, names)
     for key, value in plan.features.items():
         feature = names["features"].get(key)
         if feature is not None and (wrong := _misfit(feature, value)):
@@ -167,7 +169,7 @@ def _misfit(feature: Feature, value: Any) -> tuple[str, str] | None:
         return None
     if feature.kind == "metered":
         return (
-            f"a limit on {feature.key} is not supported by this version yet",
-            "write true to grant it without a limit, or false",
+            f"{feature.key} is a metered feature",
+            f"write true or false here, and its limit under limits: {feature.key}: {{max: …, window: …}}",
         )
     return f"{feature.key} is an on/off feature", "write true or false"

@@ -46,6 +46,7 @@ class Feature(Entry):
         kind: ``on/off`` (the customer has it or not), ``value`` (a number or text such as a number of projects), or
             ``metered`` (its use is counted by ``meter``).
         meter: The meter that counts the use of a metered feature.
+        outage: What a check answers while nothing can be looked up: ``closed`` refuses, ``open`` lets pass.
     """
 
     feature: Key
@@ -53,6 +54,7 @@ class Feature(Entry):
     description: str | None = None
     kind: Literal["on/off", "value", "metered"] = "on/off"
     meter: Key | None = None
+    outage: Literal["closed", "open"] = "closed"
 
     @property
     def key(self) -> str:

@@ -6,11 +6,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from valorem.core.alerts.rules import PlanAlerts
 from valorem.core.catalog.entry import Currency, Entry, Key
 from valorem.core.catalog.features import FeatureValue
 from valorem.core.catalog.prices import PlanPrice
+from valorem.core.entitlements.limits import Gate, Limits, Prompt
 from valorem.core.pricing.policies import PricePolicies
-from valorem.core.units import Amount, Span
+from valorem.core.units import Amount, Quantity, Span
 
 _WAITS_S = {"minute": 60, "hour": 3600, "day": 86_400}
 _LONGEST_WAIT_S = 14 * 86_400
@@ -57,11 +59,15 @@ class AddOn(Entry):
         amount: In the plan's currency, for one of it and one whole period.
         billed: As for a fee.
         name: How the invoice line is called; the add-on's key where left out.
+        features: What it grants beside the plan.
+        raises: Feature to how much one of it adds to every limit on that feature.
     """
 
     amount: Amount
     billed: Literal["in advance", "in arrears"] = "in advance"
     name: str | None = None
+    features: Mapping[Key, FeatureValue] = Field(default_factory=dict)
+    raises: Mapping[Key, Quantity] = Field(default_factory=dict)
 
 
 class Trial(Entry):
@@ -70,10 +76,14 @@ class Trial(Entry):
     Attributes:
         lasts: How long, counted from the contract's very first start even after a change of plan.
         covers: The fees alone, or usage as well.
+        features: What it grants beside the plan while it runs.
+        raises: Feature to how much it adds to every limit on that feature while it runs.
     """
 
     lasts: Annotated[Span, AfterValidator(_lasting)]
     covers: Literal["fees", "everything"] = "fees"
+    features: Mapping[Key, FeatureValue] = Field(default_factory=dict)
+    raises: Mapping[Key, Quantity] = Field(default_factory=dict)
 
 
 class Bound(Entry):
@@ -175,6 +185,10 @@ class Plan(Entry):
         trial: What costs nothing at first.
         phases: Stretches with amounts of their own, one after the other from the contract's start.
         features: Feature to what this plan grants of it.
+        limits: Metered feature, or meter, to how much of it may be used; of several limits the tightest answers.
+        gates: Feature to when it opens; closed until then.
+        prompts: What to show at a limit, by the key that limits name.
+        alerts: What customers on the plan are told of.
         minimum: What an invoice for one period comes to at least.
         maximum: What an invoice for one period comes to at most.
     """
@@ -182,8 +196,6 @@ class Plan(Entry):
     coming: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             "grants": "credits included in a plan",
-            "limits": "limits on use",
-            "alerts": "alerts on usage and spend",
             "outcomes": "outcome prices",
         }
     )
@@ -202,6 +214,10 @@ class Plan(Entry):
     trial: Trial | None = None
     phases: tuple[Phase, ...] = ()
     features: Mapping[Key, FeatureValue] = Field(default_factory=dict)
+    limits: Mapping[Key, Limits] = Field(default_factory=dict)
+    gates: Mapping[Key, Gate] = Field(default_factory=dict)
+    prompts: Mapping[Key, Prompt] = Field(default_factory=dict)
+    alerts: PlanAlerts = PlanAlerts()
     minimum: Bound | None = None
     maximum: Bound | None = None
     policies: Policies = Policies()

@@ -1,0 +1,1 @@
+"""Entitlements: what a customer may do now, how much of it is left, and who says so."""
