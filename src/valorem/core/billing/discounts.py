@@ -1,6 +1,7 @@
 """Discounts and coupons of one period: which count in it, in what order, and each line's share."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -10,7 +11,7 @@ from valorem.core.billing.terms import Terms
 from valorem.core.contracts.agreed import Discount
 from valorem.core.contracts.contract import Contract
 from valorem.core.contracts.standing import Standing
-from valorem.core.numbers import ZERO, exact
+from valorem.core.numbers import ONE, ZERO, exact
 from valorem.core.periods import Period
 from valorem.core.pricing.adjustments import Adjustment, adjust
 from valorem.core.pricing.lines import Step
@@ -152,3 +153,57 @@ def _adjustment(discount: Discount, names: tuple[str, ...], given: Given, spent:
 def shares_of(line: Line) -> dict[str, Decimal]:
     """Each charge's share of a discount line, by the charge's name; for taxes and revenue by product."""
     return {step.text: step.value for step in line.steps if step.label == "share"}
+
+
+@dataclass(frozen=True, slots=True)
+class DiscountState:
+    """Where a discount stands after a period it counted in.
+
+    Attributes:
+        left: What is left of an amount that is given once; None where each period has the whole afresh.
+        periods: How many more periods it counts in; None for one without such a number.
+        ended: Whether it will give nothing more.
+    """
+
+    left: Decimal | None
+    periods: int | None
+    ended: bool
+
+
+@exact
+def state_after(discount: Discount, given: Decimal, periods: int) -> DiscountState:
+    """Where a discount stands when it has given a sum over so many periods."""
+    if discount.lasts == "forever":
+        return DiscountState(None, None, ended=False)
+    if discount.lasts == "once":
+        if discount.amount is None:
+            return DiscountState(None, None, ended=periods > 0)
+        left = max(ZERO, discount.amount - given)
+        return DiscountState(left, None, ended=not left)
+    remaining = max(0, int(discount.lasts) - periods)
+    return DiscountState(None, remaining, ended=not remaining)
+
+
+@exact
+def precise_shares(
+    lines: Mapping[str, Decimal], amounts: Sequence[tuple[Decimal, Collection[str] | None]], places: int
+) -> dict[str, Decimal]:
+    """Each line's share of several amounts off, one after the other, before any rounding to the minor unit.
+
+    Each amount is spread in proportion to what those before it left of its lines, and each share is kept to a number of
+    decimals; this is how taxes see discounts where they are worked out line by line.
+
+    Args:
+        lines: Amounts by line.
+        amounts: Amount and the lines it is for, ``None`` for all, in the order applied.
+        places: Decimals of a share.
+    """
+    shares = dict.fromkeys(lines, ZERO)
+    for amount, names in amounts:
+        left = {name: lines[name] - shares[name] for name in lines if names is None or name in names}
+        whole = sum(left.values(), ZERO)
+        if whole <= 0:
+            continue
+        for name, rest in left.items():
+            shares[name] += (min(amount, whole) * rest / whole).quantize(ONE.scaleb(-places))
+    return shares
