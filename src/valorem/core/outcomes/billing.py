@@ -153,6 +153,29 @@ def bill(
     return tuple(run.close(index) for index in range(len(activities)))
 
 
+@exact
+def credits_in_order(
+    definition: OutcomeDefinition,
+    quantities: Quantities,
+    taken: Sequence[Quantities],
+    period: Interval,
+    frame: Frame,
+    policies: PricePolicies = DEFAULT_POLICIES,
+) -> list[Decimal]:
+    """The credit of each single reversal of one period, one after the other; together that of all of them.
+
+    Each is the difference of the period's rounded amounts before and after it, below zero or nothing.
+    """
+    credits, standing = [], price_quantities(definition, quantities, period, frame, policies).total
+    for each in taken:
+        quantities = _sum(quantities, _minus(each))
+        priced = price_quantities(definition, quantities, period, frame, policies).total
+        stands = min(standing, priced) if definition.dearer == "floor_zero" else priced
+        credits.append(stands - standing)
+        standing = stands
+    return credits
+
+
 class _Billing:
     """The periods closed so far: what each was confirmed to, and what stands billed for it."""
 

@@ -267,13 +267,23 @@ class _Run:
             self._ignore(evidence, "reason not in definition")
             return
         if self.open is not None:
-            self._end("cancelled", evidence)
+            if rule.reverses:
+                self._end("cancelled", evidence)
             return
         lock = self.definition.lock_after(rule)
         if lock is not None and evidence.at >= self.results[-1].ends_at + lock:
             self._ignore(evidence, "after window" if not lock else "after lock")
             return
-        self._reverse(evidence, self._name(evidence))
+        if rule.reverses:
+            self._reverse(evidence, self._name(evidence))
+        else:
+            self._pay(evidence)
+
+    def _pay(self, evidence: Evidence) -> None:
+        result = self.results[-1]
+        if evidence.pays is not None:
+            paid = (result.pays or ZERO) + evidence.pays * (result.rate or ONE)
+            self.results[-1] = replace(result, pays=paid)
 
     def _merge(self, evidence: Evidence) -> None:
         """The record is part of another one from here on."""
@@ -293,9 +303,8 @@ class _Run:
         self._to(end, evidence.at, (opened.success, evidence), rule or self._name(evidence))
 
     def _reverse(self, evidence: Evidence, rule: str) -> None:
-        result = self.results[-1]
-        pays = None if evidence.pays is None else evidence.pays * (result.rate or ONE)
-        self.results[-1] = replace(result, reversed_at=evidence.at, reversed_by=rule, pays=pays)
+        self._pay(evidence)
+        self.results[-1] = replace(self.results[-1], reversed_at=evidence.at, reversed_by=rule)
         self._to("reversed", evidence.at, (evidence,), rule)
         self.standing = None
 

@@ -76,7 +76,7 @@ class Result:
         credit: Our share of the result by the attribution model.
         touches: The touches the share rests on.
         dimensions: Values of the definition's dimensions.
-        pays: What a guarantee pays out.
+        pays: What a guarantee pays out, in the definition's currency.
         rate: The rate into the definition's currency that holds for it for ever.
     """
 

@@ -52,7 +52,9 @@ class EvidenceRule(Entry):
         name: What the rule is called where it decided something; the kind where left out.
         reasons: The closed list of reasons that are heard; any where left out.
         until: How long after confirmation it still reverses, where that differs from the definition's.
-        pays: The costs that a guarantee pays out to the customer when this rule reverses an outcome.
+        pays: What a guarantee pays out to the customer when this rule applies after confirmation: a liability of its own,
+            never negative usage.
+        reverses: Whether the outcome is taken back as well, and with it its fee.
     """
 
     event: Names
@@ -63,11 +65,14 @@ class EvidenceRule(Entry):
     reasons: tuple[str, ...] = ()
     until: Duration | None = None
     pays: ExpressionText | None = None
+    reverses: bool = True
 
     _readable = field_validator("when")(check_filter)
 
     @model_validator(mode="after")
     def _fits_kind(self) -> "EvidenceRule":
+        if not self.reverses and self.pays is None:
+            raise ValueError("a rule that does not reverse must pay something (write pays)")
         if self.kind not in ("refute", "retract"):
             for name in ("reasons", "until", "pays"):
                 if getattr(self, name):

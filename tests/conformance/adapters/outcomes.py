@@ -1,0 +1,478 @@
+"""Outcomes: outcome.states, .time, .late, .definition, .returns, .dedupe, .attribution."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from tests.conformance.adapters.pricing import asked, number, tiered
+from tests.conformance.runner import Inputs, Unsupported, adapter
+from valorem.core.calendar import local_date
+from valorem.core.metering.event import Event
+from valorem.core.numbers import ZERO
+from valorem.core.outcomes.attribution import attributed, split, weights
+from valorem.core.outcomes.billing import PeriodBill, activities_known, activities_of, bill
+from valorem.core.outcomes.definition import OutcomeDefinition
+from valorem.core.outcomes.durations import parse_duration, window_end, write_duration
+from valorem.core.outcomes.evidence import CompiledOutcome, Evidence
+from valorem.core.outcomes.fold import fold, known_by
+from valorem.core.outcomes.frame import UTC_MONTHS, Frame
+from valorem.core.outcomes.governing import Definitions, Governed
+from valorem.core.outcomes.grouping import charged_once
+from valorem.core.outcomes.signing import DefinitionVersion, Party, Signature, definition_digest
+from valorem.core.outcomes.states import Outcome
+from valorem.core.outcomes.tallies import Slot, Tallies, tally
+from valorem.core.periods import Interval
+from valorem.core.time import write_instant
+
+Recorded = tuple[Event, datetime]
+KINDS = ("touch", "success", "restate", "confirm", "refute", "retract")
+FAR = datetime(2200, 1, 1, tzinfo=UTC)
+#: Members of a case's definition that are written in the definition under another name or form.
+ONCE = {"per_period": "period", "per_billing_period": "period", "once": "forever", True: "forever"}
+GOVERNED = {
+    "time of first success of the key": "first_success",
+    "time of first touch of the key": "first_touch",
+    "time of confirmation": "confirmation",
+}
+
+
+def instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def seconds(count: Any) -> str:
+    return write_duration(timedelta(seconds=int(count)))
+
+
+def definition(**fields: Any) -> OutcomeDefinition:
+    """A definition whose evidence is an event of each kind, with the fields of the case on top."""
+    plain: dict[str, Any] = {
+        "outcome": "outcome",
+        "source": {"system": "source"},
+        "evidence": [{"event": kind, "kind": kind} for kind in KINDS if kind != "restate"],
+        "key": "data.key",
+        "currency": "USD",
+        "price": {"model": "per_unit", "amount": "1"},
+    }
+    return OutcomeDefinition.model_validate({**plain, **fields})
+
+
+def price_of(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The price a case states, whichever way."""
+    bounds = {
+        name: inputs[key]
+        for name, key in (("maximum", "cap_amount"), ("minimum", "minimum_amount"))
+        if key in inputs
+    }
+    if "tiers" in inputs:
+        tiers = [dict(each) for each in inputs["tiers"]]
+        for name in ("up_to", "to"):
+            tiers[-1].pop(name, None)  # beyond the last one nothing is said; nothing is asked either
+        return {**tiered(inputs.get("model", "graduated"), tiers), **bounds}
+    return {"model": "per_unit", "amount": inputs.get("price", "1"), **bounds}
+
+
+def once(value: Any) -> str:
+    if isinstance(value, Mapping):
+        ((unit, count),) = value.items()
+        return f"{count} {str(unit).removesuffix('s')}s"
+    if isinstance(value, str) and (match := re.fullmatch(r"(?:per_|once_per_)?(\d+)[_ ](\w+)", value)):
+        return f"{match[1]} {match[2].removesuffix('s')}s"
+    return ONCE.get(value, value)
+
+
+def stated(fields: Mapping[str, Any]) -> OutcomeDefinition:
+    """The definition of a case."""
+    told: dict[str, Any] = {"price": price_of(fields), "currency": fields.get("currency", "USD")}
+    read = {"price", "currency", "model", "tiers", "cap_amount", "minimum_amount"}
+    for name, value in fields.items():
+        match name:
+            case "window_s":
+                told["window"] = seconds(value)
+            case "window_days":
+                told["window"] = f"{value} days"
+            case "explicit_confirmation":
+                told["explicit"] = value
+            case "one_per_key" | "one_per":
+                told["one_per"] = once(value)
+            case "one_per_days":
+                told["one_per"] = f"{value} days"
+            case "reversal_until_s":
+                told["reversal_until"] = seconds(value)
+            case "reversal_until_days":
+                told["reversal_until"] = f"{value} days"
+            case "window_clock" | "restart_on" | "reversal_until" | "reversal_policy" | "late" | "judged_at":
+                told[name] = value
+            case "zone" | "time_zone":
+                pass
+            case _ if name not in read:
+                raise Unsupported(f"a definition with {name}")
+    return definition(**told)
+
+
+def event(kind: str, at: str, key: str = "k", known_at: str | None = None, **data: Any) -> Recorded:
+    happened = instant(at)
+    identifier = f"{kind}/{key}/{at}/{sorted(data.items())}"
+    arrived = instant(known_at) if known_at else happened
+    return Event(identifier, "source", kind, "customer", happened, {"key": key, **data}), arrived
+
+
+def told(events: Iterable[Mapping[str, Any]]) -> list[Recorded]:
+    found = []
+    for each in events:
+        others = {
+            name: value
+            for name, value in each.items()
+            if name not in ("time", "at", "kind", "key", "arrives")
+        }
+        at = each["time"] if "time" in each else each["at"]
+        found.append(event(each["kind"], at, each.get("key", "k"), each.get("arrives"), **others))
+    return found
+
+
+def months(instants: Iterable[datetime], frame: Frame) -> list[Interval]:
+    """The periods from the first instant to the last, without gaps."""
+    indices = [frame.period_of(each) for each in instants]
+    return [frame.period(index) for index in range(min(indices), max(indices) + 1)] if indices else []
+
+
+def label(period: Interval, frame: Frame) -> str:
+    return frame.label(frame.period_of(period.start))
+
+
+def month_name(at: datetime, zone: str = "UTC") -> str:
+    return local_date(at, zone).strftime("%B").lower()
+
+
+def state_at(transition: Any) -> str:
+    return f"{transition.state} {write_instant(transition.at)}"
+
+
+@adapter("outcome.states")
+def states(inputs: Inputs) -> Any:
+    if "definition" not in inputs:
+        return one_state(inputs)
+    fields = inputs["definition"]
+    chosen, frame = stated(fields), Frame(fields.get("zone", fields.get("time_zone", "UTC")))
+    outcomes = fold(compiled := CompiledOutcome(chosen), compiled.read_all(told(inputs["events"])), frame)
+    answers: dict[str, Any] = {
+        "transitions": {key: transitions(outcome) for key, outcome in outcomes.items()},
+        "utc_months": by_month(chosen, outcomes.values(), UTC_MONTHS),
+        "months": by_month(chosen, outcomes.values(), frame),
+    }
+    if "as_of" in inputs["case"].expected:
+        asked_at = inputs["case"].expected["as_of"]
+        answers["as_of"] = {at: states_at(outcomes, instant(at), of) for at, of in asked_at.items()}
+    return asked(inputs["case"], answers)
+
+
+def states_at(outcomes: Mapping[str, Outcome], at: datetime, shape: Any) -> Any:
+    if isinstance(shape, Mapping):
+        return {key: outcomes[key].state(at) for key in shape}
+    (outcome,) = outcomes.values()
+    return outcome.state(at)
+
+
+def transitions(outcome: Outcome) -> list[dict[str, Any]]:
+    return [
+        {"state": "confirms_at_if_silent" if each.silent else each.state, "at": each.at}
+        for each in outcome.transitions
+    ]
+
+
+def by_month(chosen: OutcomeDefinition, outcomes: Iterable[Outcome], frame: Frame) -> dict[str, Any]:
+    """Counts and money of each period in which something happened."""
+    tallies = tally(outcomes)
+    periods = months((slot.bucket for slot in tallies), frame)
+    counts: dict[str, defaultdict[str, int]] = {label(each, frame): defaultdict(int) for each in periods}
+    for slot, count in tallies.items():
+        counts[frame.label(frame.period_of(slot.bucket))][slot.series] += count.n
+    bills = bill(chosen, activities_of(chosen, tallies, periods, frame), frame)
+    return {
+        name: {
+            **{series: found[series] for series in ("confirmed", "reversed", "cancelled")},
+            "net": found["confirmed"] - found["reversed"],
+            "amount": billed.total,
+        }
+        for (name, found), billed in zip(counts.items(), bills, strict=True)
+        if any(found[series] for series in ("confirmed", "reversed", "cancelled"))
+    }
+
+
+def one_state(inputs: Inputs) -> Any:
+    """A single key whose success a rating may refute."""
+    rules = [{"event": "success", "kind": "success"}]
+    events = [event("success", inputs["success"])]
+    for name, bound in inputs.get("refuting", {}).items():
+        match = re.fullmatch(r"(\w+)_(at_most|below|at_least|above)", name)
+        if match is None:
+            raise Unsupported(f"refuting by {name}")
+        operator = {"at_most": "lte", "below": "lt", "at_least": "gte", "above": "gt"}[match[2]]
+        rules.append({"event": match[1], "kind": "refute", "when": {"data.score": {operator: bound}}})
+        if rating := inputs.get(match[1]):
+            events.append(event(match[1], rating["at"], score=rating["score"]))
+    chosen = definition(evidence=rules, window=seconds(inputs["window_s"]), price=price_of(inputs))
+    (outcome,) = fold(compiled := CompiledOutcome(chosen), compiled.read_all(events)).values()
+    answers: dict[str, Any] = {"state": outcome.state(FAR), "transitions": transitions(outcome)}
+    bills = bills_of(chosen, tally([outcome]), UTC_MONTHS)
+    answers["amount"] = sum((each.total for each in bills), Decimal("0.00"))
+    return asked(inputs["case"], answers)
+
+
+def bills_of(chosen: OutcomeDefinition, tallies: Tallies, frame: Frame) -> tuple[PeriodBill, ...]:
+    periods = months((slot.bucket for slot in tallies), frame)
+    return bill(chosen, activities_of(chosen, tallies, periods, frame), frame)
+
+
+@adapter("outcome.time")
+def times(inputs: Inputs) -> Any:
+    frame = Frame(inputs.get("zone", "UTC"))
+    if "successes" not in inputs:
+        return asked(inputs["case"], clocks(inputs, frame))
+    chosen = definition(
+        window=seconds(inputs["window_s"]), window_clock=inputs.get("window_clock", "elapsed")
+    )
+    compiled = CompiledOutcome(chosen)
+    events = [event("success", at, f"k{index}") for index, at in enumerate(inputs["successes"])]
+    confirmed = [
+        result.ends_at
+        for outcome in fold(compiled, compiled.read_all(events), frame).values()
+        for result in outcome.results
+    ]
+    periods = [frame.period(frame.period_of(at)) for at in confirmed]
+    return asked(
+        inputs["case"],
+        {
+            "periods": [label(each, frame) for each in periods],
+            "confirmed": confirmed,
+            **{f"{month_name(each.start, frame.zone)}_starts": each.start for each in around(periods, frame)},
+        },
+    )
+
+
+def around(periods: Iterable[Interval], frame: Frame) -> list[Interval]:
+    indices = {frame.period_of(each.start) + step for each in periods for step in (0, 1)}
+    return [frame.period(index) for index in sorted(indices, reverse=True)]
+
+
+def clocks(inputs: Inputs, frame: Frame) -> dict[str, Any]:
+    answers = {}
+    for name, written in inputs["window"].items():
+        text = re.sub(r"(?<=\d)h$", " hours", str(written))
+        length = write_duration(parse_duration(text))
+        clock = "elapsed" if name == "elapsed" else "calendar_days"
+        chosen = definition(window=length, window_clock=clock)
+        events = [event("success", inputs["success"])]
+        if "refute" in inputs:
+            events.append(event("refute", inputs["refute"]))
+        (outcome,) = fold(compiled := CompiledOutcome(chosen), compiled.read_all(events), frame).values()
+        answers[name] = {
+            "ends": window_end(instant(inputs["success"]), chosen.window, clock, frame.zone),
+            "state": " then ".join(each.state for each in outcome.transitions[1:]),
+        }
+    return answers
+
+
+@adapter("outcome.late")
+def late(inputs: Inputs) -> Any:
+    frame = Frame(inputs.get("zone", "UTC"))
+    chosen = definition(
+        window=seconds(inputs["window_s"]),
+        price=price_of(inputs),
+        late=inputs.get("late", "next_invoice"),
+    )
+    ((name, closed),) = ((key, inputs[key]) for key in inputs if str(key).endswith("_finalised"))
+    refuted = inputs["refute"]
+    compiled = CompiledOutcome(chosen)
+    evidence = compiled.read_all(
+        [
+            event("success", inputs["success"]),
+            event("refute", refuted["event_time"], known_at=refuted["arrives"]),
+        ]
+    )
+    finalised, arrives = instant(closed), instant(refuted["arrives"])
+    periods = months([finalised - timedelta(microseconds=1), arrives], frame)
+    closes = [finalised, *(max(each.end, arrives) for each in periods[1:])]
+    bills = bill(
+        chosen, activities_known(chosen, seen(compiled, evidence, closes, frame), periods, frame), frame
+    )
+    (before,) = fold(compiled, known_by(evidence, finalised), frame).values()
+    (after,) = fold(compiled, evidence, frame).values()
+    month = str(name).removesuffix("_finalised")
+    adjustments = {
+        f"{month_name(period.start, frame.zone)}_adjustment": each.credit
+        for period, each in zip(periods[1:], bills[1:], strict=True)
+    }
+    said = before.history(finalised)[-1]
+    return asked(
+        inputs["case"],
+        {
+            f"as_of_{finalised.date()}": f"{state_at(said)}, invoiced {bills[0].total}",
+            "after_arrival": state_at(after.history(FAR)[-1]),
+            f"{month}_invoice": "unchanged"
+            if bills[0].total == bill_known(chosen, compiled, evidence, closes, periods, frame)
+            else "changed",
+            **adjustments,
+        },
+    )
+
+
+def seen(
+    compiled: CompiledOutcome, evidence: Sequence[Evidence], closes: Iterable[datetime], frame: Frame
+) -> list[dict[Slot, Any]]:
+    return [tally(fold(compiled, known_by(evidence, each), frame).values()) for each in closes]
+
+
+def bill_known(
+    chosen: OutcomeDefinition,
+    compiled: CompiledOutcome,
+    evidence: Sequence[Evidence],
+    closes: Sequence[datetime],
+    periods: Sequence[Interval],
+    frame: Frame,
+) -> Decimal:
+    """The first invoice as it was drawn up when nothing later was known."""
+    known = activities_known(chosen, seen(compiled, evidence, closes[:1], frame), periods[:1], frame)
+    return bill(chosen, known, frame)[0].total
+
+
+@adapter("outcome.definition")
+def versions(inputs: Inputs) -> Any:
+    frame = Frame(inputs.get("zone", "UTC"))
+    governed_by = GOVERNED.get(inputs.get("governed_by", "time of first success of the key"))
+    if governed_by is None:
+        raise Unsupported(f"governed by {inputs['governed_by']}")
+    signed = [version(each, governed_by) for each in inputs["versions"]]
+    found = Definitions(signed).fold(told(inputs["events"]), frame)
+    answers: dict[str, Any] = {key: governed_answer(each) for key, each in found.items()}
+    totals: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for each in signed:
+        tallies = tally(one.outcome for one in found.values() if one.version is each)
+        periods = months((slot.bucket for slot in tallies), frame)
+        bills = bill(each.definition, activities_of(each.definition, tallies, periods, frame), frame)
+        for period, billed in zip(periods, bills, strict=True):
+            totals[month_name(period.start, frame.zone)] += billed.total
+    return asked(inputs["case"], {**answers, **totals})
+
+
+def version(fields: Mapping[str, Any], governed_by: str) -> DefinitionVersion:
+    told_by = {key: value for key, value in fields.items() if key not in ("v", "from", "signed")}
+    chosen = stated(told_by).model_copy(update={"governed_by": governed_by})
+    since = instant(fields["from"])
+    parties: list[Party] = list(fields["signed"])
+    digest = definition_digest(chosen)
+    signatures = tuple(Signature(party, party, "signatory", "paper", since, digest) for party in parties)
+    return DefinitionVersion(fields["v"], chosen, since, signatures, live_from=since)
+
+
+def governed_answer(governed: Governed) -> dict[str, Any]:
+    reached = {each.state: each.at for each in governed.outcome.transitions if each.state != "assumed"}
+    return {"version": governed.version.number if governed.version else None, **reached}
+
+
+@adapter("outcome.returns")
+def returns(inputs: Inputs) -> Any:
+    chosen = definition(
+        evidence=[
+            {"event": "success", "kind": "success"},
+            {"event": "return", "kind": "refute", "reasons": inputs["valid_reasons"]},
+        ],
+        reason="data.reason",
+        window=f"{inputs['return_days']} days",
+        window_clock=inputs.get("window_clock", "elapsed"),
+        reversal_until="never",
+        price=price_of(inputs),
+    )
+    frame = Frame(inputs.get("zone", "UTC"))
+    events = []
+    for lead in inputs["leads"]:
+        events.append(event("success", lead["delivered"], str(lead["id"])))
+        if back := lead.get("return"):
+            events.append(event("return", back["at"], str(lead["id"]), reason=back["reason"]))
+    outcomes = fold(compiled := CompiledOutcome(chosen), compiled.read_all(events), frame)
+    tallies = tally(outcomes.values())
+    periods = months((slot.bucket for slot in tallies), frame)
+    bills = bill(chosen, activities_of(chosen, tallies, periods, frame), frame)
+    refused = {
+        f"return_{key}": f"refused: {each.reason}"
+        for key, outcome in outcomes.items()
+        for each in outcome.unheard
+    }
+    accepted = {
+        f"return_{key}": "accepted"
+        for key, outcome in outcomes.items()
+        if any(each.state == "cancelled" for each in outcome.transitions)
+    }
+    return asked(
+        inputs["case"],
+        {
+            "states": [outcomes[str(lead["id"])].state(FAR) for lead in inputs["leads"]],
+            **accepted,
+            **refused,
+            **{
+                month_name(period.start, frame.zone): each.total
+                for period, each in zip(periods, bills, strict=True)
+            },
+        },
+    )
+
+
+@adapter("outcome.dedupe")
+def dedupe(inputs: Inputs) -> Any:
+    definitions, outcomes = {}, {}
+    for each in inputs["events"]:
+        if each["type"] not in definitions:
+            evidence = [{"event": each["type"], "kind": "success"}]
+            definitions[each["type"]] = definition(
+                outcome=each["type"], evidence=evidence, price=price_of(each), one_per="forever"
+            )
+    events = [event(each["type"], each["at"], str(each.get("key", "k"))) for each in inputs["events"]]
+    for name, chosen in definitions.items():
+        compiled = CompiledOutcome(chosen)
+        outcomes[name] = fold(compiled, compiled.read_all(events)).values()
+    answers = {}
+    for policy in ("highest", "first"):
+        picked = charged_once(definitions, outcomes, FAR, UTC_MONTHS, policy)
+        names = [each.charged for each in picked]
+        if not inputs.get("one_per_key", True):
+            names += [name for each in picked for name in each.duplicates]
+        prices = [number(next(e["price"] for e in inputs["events"] if e["type"] == name)) for name in names]
+        answers[policy] = sum(prices, ZERO)
+    return asked(inputs["case"], answers)
+
+
+@adapter("outcome.attribution")
+def attribution(inputs: Inputs) -> Any:
+    if "successes" in inputs:
+        within = timedelta(seconds=int(inputs["window_s"]))
+        touch = instant(inputs["touch"])
+        return {"attributed": [attributed(touch, instant(at), within) for at in inputs["successes"]]}
+    return asked(inputs["case"], shares(inputs))
+
+
+def shares(inputs: Inputs) -> dict[str, Any]:
+    """The amount each touch gets, by every model the case asks for."""
+    touches = [each["at"] if isinstance(each, Mapping) else each for each in inputs["touches"]]
+    success = instant(inputs["success"])
+    value = number(inputs.get("value", inputs.get("amount", "1")))
+    half_life = next(
+        (
+            timedelta(**{unit: int(inputs[key])})
+            for key, unit in (("half_life_s", "seconds"), ("half_life_days", "days"))
+            if key in inputs
+        ),
+        timedelta(days=7),
+    )
+    ordered = sorted(instant(each) for each in touches)
+    if "window_s" in inputs:
+        within = timedelta(seconds=int(inputs["window_s"]))
+        ordered = [each for each in ordered if attributed(each, success, within)]
+    answers = {}
+    for model in ("first", "last", "linear", "position", "time_decay"):
+        weighed = weights(ordered, success, model, half_life)  # type: ignore[arg-type]
+        answers[model] = split(value, weighed, Decimal("0.01"))
+    answers["shares"] = answers.get(inputs.get("model", "linear"), [])
+    return answers

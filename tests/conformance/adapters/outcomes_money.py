@@ -1,0 +1,577 @@
+"""Money of outcomes: outcome.bill, .percent, .fx, .savings, .holdout, .did, .hours, .dispute, .shadow."""
+
+import re
+from calendar import month_name as month_names
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from tests.conformance.adapters.outcomes import (
+    FAR,
+    bills_of,
+    definition,
+    event,
+    instant,
+    price_of,
+)
+from tests.conformance.adapters.pricing import asked, number
+from tests.conformance.runner import Inputs, Unsupported, adapter
+from valorem.core.calendar import add_months
+from valorem.core.errors import UnprocessableError
+from valorem.core.money import round_money
+from valorem.core.numbers import ZERO
+from valorem.core.outcomes.agreement import Listed, compare, ready_after
+from valorem.core.outcomes.billing import Activity, PeriodBill, bill, credits_in_order, price_quantities
+from valorem.core.outcomes.definition import OutcomeDefinition
+from valorem.core.outcomes.disputes import Dispute, Resolution, check_dispute, effect
+from valorem.core.outcomes.estimates import Estimate, applied, billable_outcomes, difference_in_differences
+from valorem.core.outcomes.evidence import CompiledOutcome
+from valorem.core.outcomes.fold import fold
+from valorem.core.outcomes.frame import UTC_MONTHS
+from valorem.core.outcomes.savings import (
+    Facts,
+    SavingsFee,
+    Work,
+    adjusted_baseline,
+    hours_saved,
+    savings_fees,
+    share_fee,
+    working_days,
+)
+from valorem.core.outcomes.tallies import tally
+from valorem.core.outcomes.terms import AgreementTerms, DisputeTerms, HourTerms, SavingsTerms
+from valorem.core.periods import Interval
+from valorem.lab.estimating import holdout_uplift
+
+MONTHS = [name.lower() for name in month_names][1:]
+
+
+def whole_month(name: str) -> Interval:
+    frame = UTC_MONTHS
+    return frame.period(frame.period_of(datetime(2026, MONTHS.index(name) + 1, 15, tzinfo=UTC)))
+
+
+@adapter("outcome.bill")
+def billed(inputs: Inputs) -> Any:
+    case = inputs["case"]
+    names = [name for name in inputs if name in MONTHS]
+    if not names:
+        return asked(case, one_bill(inputs))
+    policies = [name for name in ("re_rate_original", "net_in_current") if name in case.expected]
+    answers: dict[str, Any] = {
+        policy: asked(replace(case, expected=case.expected[policy]), bill_answers(inputs, names, policy))
+        for policy in policies
+    }
+    rest = [key for key in case.expected if key not in policies]
+    if rest:
+        policy = inputs.get("reversal_policy", "re_rate_original")
+        answers |= asked(
+            replace(case, expected={key: None for key in rest}), bill_answers(inputs, names, policy)
+        )
+    return answers
+
+
+def terms_of(inputs: Inputs, **fields: Any) -> OutcomeDefinition:
+    bounds: dict[str, Any] = {}
+    if "minimum_quantity" in inputs:
+        bounds["minimum"] = {"quantity": str(inputs["minimum_quantity"])}
+    if "cap_quantity" in inputs:
+        bounds["cap"] = {"quantity": str(inputs["cap_quantity"])}
+    return definition(price=price_of(inputs), currency=inputs.get("currency", "USD"), **bounds, **fields)
+
+
+def one_bill(inputs: Inputs) -> dict[str, Any]:
+    """A single period."""
+    counts = [
+        inputs[name]
+        for name in ("confirmed", "outcomes", "resolutions", "resolved", "quantity")
+        if name in inputs
+    ]
+    if len(counts) != 1:
+        raise Unsupported("a bill without months")
+    total = price_quantities(
+        terms_of(inputs), {(): number(counts[0])}, whole_month("march"), UTC_MONTHS
+    ).total
+    return dict.fromkeys(("amount", "total", "invoice", "fee"), total)
+
+
+def bill_answers(inputs: Inputs, names: Sequence[str], policy: str) -> dict[str, Any]:
+    activities = []
+    for index, name in enumerate(names):
+        fields = inputs[name]
+        taken: dict[int, dict[tuple[str | None, ...], Decimal]] = {
+            of: {(): number(fields[f"reversed_from_{other}"])}
+            for of, other in enumerate(names)
+            if f"reversed_from_{other}" in fields
+        }
+        if "reversed" in fields:
+            taken[index] = {(): number(fields["reversed"])}
+        activities.append(Activity(whole_month(name), {(): number(fields.get("confirmed"))}, taken))
+    answers: dict[str, Any] = {}
+    chosen = terms_of(inputs, reversal_policy=policy)
+    bills = bill(chosen, activities, UTC_MONTHS)
+    exactly = bill(chosen.model_copy(update={"dearer": "exact"}), activities, UTC_MONTHS)
+    unbounded = chosen.model_copy(
+        update={"price": terms_of({**inputs, "cap_amount": "1000000000000"}).price, "cap": None}
+    )
+    uncapped = bill(unbounded, activities, UTC_MONTHS)
+    for name, each in zip(names, bills, strict=True):
+        answers |= {
+            name: each.total if not each.adjustments else each.usage,
+            f"{name}_invoice": each.total,
+            f"{name}_usage": each.usage,
+            f"{name}_credit": each.credit,
+            f"{name}_carried": each.carried,
+        }
+    answers |= {f"{name}_uncapped": each.usage for name, each in zip(names, uncapped, strict=True)}
+    answers |= re_rated(bills, exactly, uncapped)
+    return answers
+
+
+def re_rated(
+    bills: Sequence[PeriodBill], exactly: Sequence[PeriodBill], uncapped: Sequence[PeriodBill]
+) -> dict[str, Any]:
+    """What the last re-rating of an earlier period came to."""
+    answers: dict[str, Any] = {"total": sum((each.total for each in bills), ZERO)}
+    for suffix, found in (("", bills), ("_uncapped", uncapped)):
+        for each in found:
+            for adjustment in each.adjustments:
+                answers[f"re_rated{suffix}"] = adjustment.priced
+    answers["credit_floor_zero"] = bills[-1].credit
+    answers["exact"] = exactly[-1].credit
+    return answers
+
+
+@adapter("outcome.percent")
+def percent(inputs: Inputs) -> Any:
+    """Orders of March, and what April says about them."""
+    guarantee = inputs.get("guarantee", {})
+    chosen = percent_definition(inputs, guarantee)
+    compiled = CompiledOutcome(chosen)
+    start = datetime(2026, 3, 31, tzinfo=UTC)
+    orders = {each["id"]: each for each in inputs["orders"]}
+    events = [
+        event("order", start.isoformat(), str(key), decision=each["decision"], value=each["value"])
+        for key, each in orders.items()
+    ]
+    april = list(inputs.get("april_events", ()))
+    for index, each in enumerate(april):
+        at = start + timedelta(days=1, minutes=index)
+        data = {"reason": each.get("reason", each["kind"]), "bank_fee": each.get("bank_fee", "0")}
+        value = orders[each["order"]]["value"]
+        events.append(event(each["kind"], at.isoformat(), str(each["order"]), value=value, **data))
+    outcomes = fold(compiled, compiled.read_all(events))
+    bills = bills_of(chosen, tally(outcomes.values()), UTC_MONTHS)
+    march = {(): sum((r.value or ZERO for o in outcomes.values() for r in o.results), ZERO)}
+    answers: dict[str, Any] = {"march_fee": bills[0].usage}
+    for key, outcome in outcomes.items():
+        for unheard in outcome.unheard:
+            said = {"reason not in definition": "no effect: reason not covered"}
+            answers[f"order_{key}"] = said.get(unheard.reason, f"no effect: {unheard.reason}")
+    taken = [
+        (result.reversed_by, result.value or ZERO)
+        for _, result in sorted(
+            ((r.reversed_at, r) for o in outcomes.values() for r in o.results if r.reversed_at),
+            key=lambda each: each[0],
+        )
+    ]
+    amounts = credits_in_order(
+        chosen, march, [{(): value} for _, value in taken], whole_month("march"), UTC_MONTHS
+    )
+    names = {"cancelled": "april_credit_cancel", "chargeback": "april_credit_fee_back"}
+    for name in names.values():
+        answers[name] = ZERO
+    for (rule, _), amount in zip(taken, amounts, strict=True):
+        answers[names[str(rule)]] += amount
+    paid = (r.pays for o in outcomes.values() for r in o.results if r.pays is not None)
+    answers["april_guarantee_payout"] = sum(paid, ZERO)
+    answers["april_credit"] = bills[1].credit if len(bills) > 1 else ZERO
+    return asked(inputs["case"], answers)
+
+
+def percent_definition(inputs: Inputs, guarantee: Mapping[str, Any]) -> OutcomeDefinition:
+    within = next(
+        (each["within_days"] for each in inputs.get("april_events", ()) if "within_days" in each), 30
+    )
+    parts = [part.strip() for part in str(guarantee.get("pays", "order value")).split("+")]
+    known = {"order value": "data.value", "bank fee": "data.bank_fee"}
+    if unknown := [part for part in parts if part not in known]:
+        raise Unsupported(f"a guarantee that pays {unknown[0]}")
+    return definition(
+        evidence=[
+            {"event": "order", "kind": "success", "when": {"data.decision": "approved"}},
+            {"event": "cancelled", "kind": "refute", "name": "cancelled", "until": f"{within} days"},
+            {
+                "event": "chargeback",
+                "kind": "refute",
+                "name": "chargeback",
+                "reasons": guarantee.get("reasons", ["none"]),
+                "pays": " + ".join(known[part] for part in parts),
+                "reverses": guarantee.get("fee_back", True),
+            },
+        ],
+        reason="data.reason",
+        value={"amount": "data.value"},
+        bills="value",
+        price={"model": "percentage", "rate": inputs["fee_share"]},
+        currency=inputs.get("currency", "USD"),
+    )
+
+
+@adapter("outcome.fx")
+def foreign(inputs: Inputs) -> Any:
+    """Values in several currencies, at the rate of the day each was confirmed."""
+    currency = inputs["contract_currency"]
+    chosen = definition(
+        value={"amount": "data.amount", "currency": "data.currency", "rate": "data.rate"},
+        bills="value",
+        price={"model": "percentage", "rate": inputs["share"]},
+        currency=currency,
+    )
+    start = datetime(2026, 3, 10, tzinfo=UTC)
+    events = [
+        event(
+            "success",
+            start.isoformat(),
+            each["currency"],
+            amount=each["amount"],
+            currency=each["currency"],
+            rate=each["rate_at_confirmation"],
+        )
+        for each in inputs["recovered"]
+    ]
+    if april := inputs.get("april"):
+        gone = april["reversed"] if isinstance(april["reversed"], list) else [april["reversed"]]
+        later = datetime(2026, 4, 10, tzinfo=UTC).isoformat()
+        events += [event("refute", later, key, rate=april.get("rate_in_april")) for key in gone]
+    outcomes = fold(compiled := CompiledOutcome(chosen), compiled.read_all(events))
+    bills = bills_of(chosen, tally(outcomes.values()), UTC_MONTHS)
+    return asked(
+        inputs["case"],
+        {
+            f"value_{currency.lower()}": bills[0].quantity,
+            "march_fee": bills[0].usage,
+            "april_credit": bills[1].credit if len(bills) > 1 else ZERO,
+        },
+    )
+
+
+def sharing(inputs: Inputs, baseline: Mapping[str, Any], **fields: Any) -> SavingsTerms:
+    told: dict[str, Any] = {"baseline": baseline, "share": str(inputs["share"]), **fields}
+    for name, key in (
+        ("minimum_rate", "minimum_rate"),
+        ("cap_share", "cap_share_of_benchmark"),
+        ("cap", "cap"),
+    ):
+        if key in inputs:
+            told[name] = str(inputs[key])
+    return SavingsTerms.model_validate(told)
+
+
+def fees(terms: SavingsTerms, facts: Sequence[Facts], inputs: Inputs) -> tuple[SavingsFee, ...]:
+    return savings_fees(terms, facts, inputs.get("currency", "USD"))
+
+
+@adapter("outcome.savings")
+def savings(inputs: Inputs) -> Any:
+    baseline = inputs.get("baseline")
+    if isinstance(baseline, Mapping) and "period" in baseline:
+        return asked(inputs["case"], last_year(inputs))
+    if isinstance(baseline, Mapping):
+        return asked(inputs["case"], by_unit_cost(inputs))
+    return in_a_row(inputs)
+
+
+def by_unit_cost(inputs: Inputs) -> dict[str, Any]:
+    before, now = inputs["baseline"], inputs["actual"]
+    ((volume, count),) = ((key, value) for key, value in before.items() if key != "cost")
+    adjusting = sharing(inputs, {"method": "unit_cost", "amount": before["cost"], "volume": str(count)})
+    facts = Facts(number(now["cost"]), volume=number(now[volume]))
+    (fee,) = fees(adjusting, [facts], inputs)
+    (plain,) = fees(sharing(inputs, {"method": "fixed", "amount": before["cost"]}), [facts], inputs)
+    return {
+        "adjusted_baseline": adjusted_baseline(adjusting, facts),
+        "savings": fee.savings,
+        "fee": fee.fee,
+        "unadjusted_fee": plain.fee,
+    }
+
+
+def last_year(inputs: Inputs) -> dict[str, Any]:
+    before, now = inputs["baseline"], inputs["actual"]
+    answers = {}
+    for name, per in (
+        ("normalised_by_days", "day"),
+        ("normalised_by_working_days", "working_day"),
+        ("raw", "period"),
+    ):
+        terms = sharing(inputs, {"method": "same_period_last_year", "amount": before["cost"], "per": per})
+        days, baseline_days = (
+            days_of(each["period"], working=per == "working_day") for each in (now, before)
+        )
+        (fee,) = fees(terms, [Facts(number(now["cost"]), days=days, baseline_days=baseline_days)], inputs)
+        answers[name] = {"baseline": fee.baseline, "savings": fee.savings, "fee": fee.fee}
+    expected = inputs["case"].expected
+    return {
+        name: {key: each[key] for key in expected[name]} for name, each in answers.items() if name in expected
+    }
+
+
+def days_of(period: str, *, working: bool) -> int:
+    start = date.fromisoformat(f"{period}-01")
+    end = add_months(start, 1)
+    return working_days(start, end) if working else (end - start).days
+
+
+def in_a_row(inputs: Inputs) -> Any:
+    """Several periods against a baseline; losses carried or not."""
+    rows = row_facts(inputs)
+    baselines = [facts.baseline for facts in rows]
+    terms = sharing(inputs, {"method": "pre_period_mean"})
+    assert all(each is not None for each in baselines)
+    answers: dict[str, Any] = {}
+    for policy in ("carry_losses", "none"):
+        found = fees(terms.model_copy(update={"losses": policy}), rows, inputs)
+        answers[policy] = fee_answers(found, inputs["case"].expected.get(policy))
+    default = "carry_losses" if inputs.get("carry_losses", True) else "none"
+    chosen = inputs.get("loss", inputs.get("losses", default))
+    found = fees(terms.model_copy(update={"losses": chosen}), rows, inputs)
+    return asked(inputs["case"], {**fee_answers(found, {}), **answers})
+
+
+def fee_answers(found: Sequence[SavingsFee], shape: Any) -> Any:
+    amounts = [each.fee for each in found]
+    answers = {
+        "fees": amounts,
+        "savings": [each.savings for each in found],
+        "total": sum(amounts, ZERO),
+        "carried": [each.carried for each in found],
+        "carried_loss": found[-1].carried,
+        "loss_carried": found[-1].carried,
+    }
+    if isinstance(shape, list):
+        return amounts
+    if isinstance(shape, str):
+        return answers["total"]
+    return {key: answers[key] for key in shape if key in answers} if shape else answers
+
+
+def row_facts(inputs: Inputs) -> list[Facts]:
+    for key in ("spend", "actual", "actuals"):
+        if key in inputs:
+            given = inputs.get("benchmark", inputs.get("baseline"))
+            bases = given if isinstance(given, list) else [given] * len(inputs[key])
+            return [
+                Facts(number(spent), baseline=number(base))
+                for spent, base in zip(inputs[key], bases, strict=True)
+            ]
+    for key in ("savings", "periods", "months", "quarters"):
+        if key in inputs:
+            return [one_fact(each, inputs) for each in inputs[key]]
+    raise Unsupported("savings without periods")
+
+
+def one_fact(each: Any, inputs: Inputs) -> Facts:
+    if not isinstance(each, Mapping):
+        return Facts(-number(each), baseline=ZERO)
+    if "savings" in each:
+        return Facts(-number(each["savings"]), baseline=ZERO)
+    base = each.get("baseline", inputs.get("baseline"))
+    return Facts(number(each.get("actual", each.get("cost"))), baseline=number(base))
+
+
+@adapter("outcome.holdout")
+def holdout(inputs: Inputs) -> Any:
+    estimate = uplift(inputs)
+    price = number(inputs["price_per_incremental"])
+    currency = inputs.get("currency", "USD")
+    floored = billable_outcomes(estimate, "lower_bound")
+    places = {key: value for key, value in inputs["case"].expected.items() if key.startswith("incremental")}
+    numbers = {
+        "incremental_point": estimate.point,
+        "incremental_lower": estimate.lower,
+        "incremental_upper": estimate.upper,
+    }
+    shown = {
+        key: round(value, max(0, -int(number(places[key]).as_tuple().exponent)))
+        for key, value in numbers.items()
+        if key in places and value is not None
+    }
+    return asked(
+        inputs["case"],
+        {
+            **shown,
+            "significant": estimate.significant,
+            "billable_quantity_ci_lower_floor": floored,
+            "billable_quantity_point": billable_outcomes(estimate, "point"),
+            "billable_quantity_significant_then_point": billable_outcomes(estimate, "significant_then_point"),
+            "fee_point": round_money(price * applied(estimate, "point"), currency),
+            "fee_ci_lower": round_money(price * floored, currency),
+            "fee_significant_then_point": round_money(
+                price * applied(estimate, "significant_then_point"), currency
+            ),
+        },
+    )
+
+
+def uplift(inputs: Inputs) -> Estimate:
+    written = str(inputs.get("interval", "two-sided 95 %"))
+    match = re.match(r"(one|two)-sided (\d+(?:\.\d+)?)\s?%", written)
+    if match is None:
+        raise Unsupported(f"an interval {written}")
+    sides: Literal["one", "two"] = "two" if match[1] == "two" else "one"
+    treated, held = inputs["treated"], inputs["holdout"]
+    return holdout_uplift(
+        treated=treated["n"],
+        treated_successes=treated["success"],
+        held_out=held["n"],
+        held_out_successes=held["success"],
+        level=Decimal(match[2]).scaleb(-2),
+        sides=sides,
+    )
+
+
+@adapter("outcome.did")
+def did(inputs: Inputs) -> Any:
+    means = inputs["minutes_per_ticket"]
+    change = difference_in_differences(
+        treated_before=number(means["treated"]["pre"]),
+        treated_after=number(means["treated"]["post"]),
+        control_before=number(means["control"]["pre"]),
+        control_after=number(means["control"]["post"]),
+    )
+    terms = HourTerms(baseline_minutes=ZERO, hour_value=inputs["hour_value"])
+    saved = hours_saved(terms, [Work(number(inputs["tickets_treated_post"]), ZERO, -change)])
+    share = sharing(inputs, {"method": "difference_in_differences"})
+    return asked(
+        inputs["case"],
+        {
+            "effect_minutes": change,
+            "hours_saved": saved.hours,
+            "value": saved.value,
+            "fee": share_fee(share, saved.value, inputs.get("currency", "USD")),
+        },
+    )
+
+
+@adapter("outcome.hours")
+def hours(inputs: Inputs) -> Any:
+    work = [work_of(each, inputs) for each in items(inputs)]
+    share = sharing(inputs, {"method": "fixed", "amount": "0"})
+    answers: dict[str, Any] = {}
+    for policy in ("net", "floor_each"):
+        terms = HourTerms(
+            baseline_minutes=inputs.get("baseline_minutes", "0"),
+            hour_value=inputs["hour_value"],
+            negative=policy,  # type: ignore[arg-type]
+        )
+        saved = hours_saved(terms, work)
+        fee = share_fee(share, saved.value, inputs.get("currency", "USD"))
+        found = {"hours": saved.hours, "hours_saved": saved.hours, "value": saved.value, "fee": fee}
+        shape = inputs["case"].expected.get(policy)
+        if isinstance(shape, Mapping):
+            answers[policy] = {key: found[key] for key in shape}
+        else:
+            answers[policy] = fee if "share" in inputs else saved.value
+        if policy == inputs.get("negative", "net"):
+            answers |= found
+    return asked(inputs["case"], answers)
+
+
+def items(inputs: Inputs) -> list[Mapping[str, Any]]:
+    for value in inputs.values():
+        if isinstance(value, list) and value and isinstance(value[0], Mapping):
+            return value
+    measured = inputs["measured_minutes"]
+    if isinstance(measured, list):
+        return [{"measured_minutes": each, "documents": inputs.get("documents", 1)} for each in measured]
+    return [inputs]
+
+
+def work_of(each: Mapping[str, Any], inputs: Inputs) -> Work:
+    count = next((each[key] for key in ("documents", "items", "tickets", "count", "n") if key in each), 1)
+    measured = next(each[key] for key in ("measured_minutes", "minutes", "actual_minutes") if key in each)
+    before = each.get("baseline_minutes", inputs.get("baseline_minutes"))
+    return Work(number(count), number(measured), number(before))
+
+
+@adapter("outcome.dispute")
+def dispute(inputs: Inputs) -> Any:
+    invoice = inputs["invoice"]
+    terms = DisputeTerms(days=inputs["dispute_days"], effect=inputs.get("effect", "hold"))
+    chosen = definition(price=price_of(inputs), currency=inputs.get("currency", "USD"))
+    finalised = instant(invoice["finalised"])
+    quantities = {f"o{index}": Decimal(1) for index in range(int(invoice["outcomes"]))}
+    free = iter(quantities)
+    accepted: list[Dispute] = []
+    answers: dict[str, Any] = {}
+    for index, each in enumerate(inputs["disputes"]):
+        keys = tuple(next(free) for _ in range(int(each["outcomes"])))
+        opened = Dispute(str(index), "customer", instant(each["at"]), keys, terms.reasons[0])
+        name = ("first", "second", "third", "fourth", "fifth")[index]
+        try:
+            check_dispute(terms, opened, finalised_at=finalised, invoiced=quantities, others=accepted)
+        except UnprocessableError as refused:
+            answers[name] = f"refused: {refused.message}"
+            continue
+        answers[name] = "accepted"
+        if "resolved" in each:
+            at, upheld = instant(each["resolved"]), int(each.get("upheld", 0))
+            given = {
+                key: Resolution(Decimal(1 if place < upheld else 0), at) for place, key in enumerate(keys)
+            }
+            opened = replace(opened, resolutions=given)
+        accepted.append(opened)
+
+    def price(quantity: Decimal) -> Decimal:
+        period = UTC_MONTHS.period(UTC_MONTHS.period_of(finalised) - 1)
+        return price_quantities(chosen, {(): quantity}, period, UTC_MONTHS).total
+
+    last = max((each.at for each in accepted), default=finalised)
+    during = effect(terms, accepted, quantities, price, last)
+    after = effect(terms, accepted, quantities, price, FAR)
+    return asked(
+        inputs["case"],
+        {
+            **answers,
+            "invoiced": after.invoiced,
+            "due_while_open": during.due,
+            "held": during.held,
+            "credit_note": after.credit_note,
+            "settled": after.due,
+        },
+    )
+
+
+@adapter("outcome.shadow")
+def shadow(inputs: Inputs) -> Any:
+    terms = AgreementTerms(threshold=inputs["threshold"], cycles=inputs.get("cycles", 1))
+    names = [name for name in inputs if name in MONTHS]
+    reports = [compare(*lists(inputs[name]), terms) for name in names]
+    answers: dict[str, Any] = {
+        name: {
+            "billed": ZERO,
+            "vendor_only": len(report.vendor_only),
+            "source_only": len(report.source_only),
+            "agreement": report.agreement,
+            "ready": ready_after(reports[: index + 1], terms) is not None,
+        }
+        for index, (name, report) in enumerate(zip(names, reports, strict=True))
+    }
+    ready = ready_after(reports, terms)
+    if ready is None:
+        answers["first_billed_period"] = None
+    else:
+        following = UTC_MONTHS.period_of(whole_month(names[ready]).start) + 1
+        answers["first_billed_period"] = UTC_MONTHS.label(following)
+    return asked(inputs["case"], answers)
+
+
+def lists(counts: Mapping[str, Any]) -> tuple[dict[str, Listed], dict[str, Listed]]:
+    """Lists of keys with as many in common as the case says."""
+    both = [f"both {index}" for index in range(counts["both"])]
+    ours = [f"vendor {index}" for index in range(counts["vendor"] - counts["both"])]
+    theirs = [f"source {index}" for index in range(counts["source"] - counts["both"])]
+    return {key: Listed() for key in both + ours}, {key: Listed() for key in both + theirs}
