@@ -38,6 +38,10 @@ class NotedPayments:
         """There is nobody to ask."""
         return None
 
+    def lookup_refund(self, request: RefundRequest) -> Report | None:  # noqa: ARG002
+        """There is nobody to ask."""
+        return None
+
     def verify_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> Webhook:  # noqa: ARG002
         """There is nobody to send one."""
         raise UnauthorizedError(f"{self.name} payments have no webhooks", field="provider")

@@ -115,7 +115,11 @@ class PaymentProvider(Protocol):
         ...
 
     def lookup(self, payment: str, reference: str | None = None) -> Report | None:
-        """How a payment or refund stands; ``None`` where the provider has never heard of it."""
+        """How a payment stands, by the provider's id or else the payment's own; ``None`` where it was never heard of."""
+        ...
+
+    def lookup_refund(self, request: RefundRequest) -> Report | None:
+        """How a refund stands; ``None`` where the provider has never heard of it."""
         ...
 
     def verify_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> Webhook:

@@ -1,0 +1,344 @@
+"""The printed invoice: a PDF/A-3 set by typst in process, the same bytes for the same document."""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from functools import lru_cache
+from importlib.resources import as_file, files
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import typst
+
+from valorem.core.billing.tax_rates import TaxRate
+from valorem.core.errors import InvalidInputError
+from valorem.core.numbers import ONE, ZERO, exact
+from valorem.documents.document import (
+    Address,
+    BankAccount,
+    DocumentLine,
+    InvoiceDocument,
+    Logo,
+    Party,
+    UsageSeries,
+)
+from valorem.documents.words import Words, words_for
+
+_LARGEST_LOGO_BYTES = 512 * 1024
+_SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "jpg": b"\xff\xd8\xff"}
+_PERMILLE = 1000
+_AXIS_ENDS = ("1", "1.2", "1.6", "2", "2.4", "3", "4", "5", "6", "8", "10")
+
+
+def render_pdf(
+    document: InvoiceDocument, locale: str, *, accent: str = "#1f4e79", fonts: Path | None = None
+) -> bytes:
+    """The document as a PDF/A-3b file with tags for screen readers.
+
+    Args:
+        document: What is printed.
+        locale: Language and conventions, such as ``de_CH``.
+        accent: The colour of rules and headings, as ``#rrggbb``.
+        fonts: A folder with fonts for scripts that the fonts inside typst do not have (Chinese, Japanese, Arabic…).
+
+    Raises:
+        InvalidInputError: For a locale without words, a logo that cannot be drawn, or text that no font has.
+    """
+    rendered = _compile(document, locale, accent, fonts, "pdf")
+    assert isinstance(rendered, bytes)  # a PDF is one file
+    return rendered
+
+
+def render_pages(
+    document: InvoiceDocument,
+    locale: str,
+    *,
+    accent: str = "#1f4e79",
+    fonts: Path | None = None,
+    pixels_per_inch: int = 96,
+) -> tuple[bytes, ...]:
+    """The same pages as PNG images, for looking at."""
+    rendered = _compile(document, locale, accent, fonts, "png", pixels_per_inch)
+    return tuple(rendered) if isinstance(rendered, list) else (rendered,)
+
+
+def _compile(
+    document: InvoiceDocument,
+    locale: str,
+    accent: str,
+    fonts: Path | None,
+    kind: Any,
+    pixels_per_inch: int | None = None,
+) -> bytes | list[bytes]:
+    data = {**_view(document, words_for(locale)), "accent": _colour(accent), "logo": _logo(document.logo)}
+    issued = datetime.combine(document.issued_on, time(), UTC)
+    with as_file(files("valorem.documents").joinpath("templates")) as folder:
+        compiler = typst.Compiler(
+            folder / "invoice.typ", root=folder, font_paths=_fonts(fonts), ignore_system_fonts=True
+        )
+        try:
+            rendered = compiler.compile(
+                format=kind,
+                ppi=pixels_per_inch,
+                sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
+                pdf_standards=["a-3b"] if kind == "pdf" else [],
+                timestamp=issued,
+            )
+        except typst.TypstError as error:
+            raise _refused(error) from None
+    assert rendered is not None  # written to no file, so returned
+    return rendered
+
+
+@lru_cache(maxsize=8)
+def _fonts(folder: Path | None) -> typst.Fonts:
+    return typst.Fonts(include_system_fonts=False, font_paths=[folder] if folder is not None else [])
+
+
+def _refused(error: typst.TypstError) -> InvalidInputError:
+    if "could not be displayed" in error.message:
+        return InvalidInputError(
+            "the document has letters that no font at hand can print",
+            field="fonts",
+            hint="give a folder with a font for that script, such as Noto Sans CJK",
+        )
+    if "image" in error.message or "SVG" in error.message:
+        return InvalidInputError(f"the logo cannot be drawn: {error.message}", field="logo")
+    raise error
+
+
+def _colour(accent: str) -> str:
+    digits = accent.removeprefix("#")
+    if len(digits) != 6 or not all(digit in "0123456789abcdefABCDEF" for digit in digits):
+        raise InvalidInputError(f"{accent[:20]!r} is no colour", field="accent", hint="write it as #1f4e79")
+    return f"#{digits.lower()}"
+
+
+def _logo(logo: Logo | None) -> dict[str, Any] | None:
+    if logo is None:
+        return None
+    if len(logo.data) > _LARGEST_LOGO_BYTES:
+        raise InvalidInputError(
+            f"a logo of {len(logo.data)} bytes", field="logo", hint=f"at most {_LARGEST_LOGO_BYTES} bytes"
+        )
+    if logo.format == "svg":
+        try:
+            return {"format": "svg", "text": logo.data.decode()}
+        except UnicodeDecodeError:
+            raise InvalidInputError("the logo is no SVG", field="logo") from None
+    if not logo.data.startswith(_SIGNATURES[logo.format]):
+        raise InvalidInputError(f"the logo is no {logo.format.upper()}", field="logo")
+    return {"format": logo.format, "bytes": list(logo.data)}
+
+
+@exact
+def _view(document: InvoiceDocument, words: Words) -> dict[str, Any]:
+    """Everything the template prints, as text in the reader's language."""
+    label = words.labels
+    return {
+        "lang": words.locale.language,
+        "region": words.locale.territory,
+        "dir": "rtl" if words.right_to_left else "ltr",
+        "paper": words.paper,
+        "label": dict(label),
+        "kind": document.kind,
+        "title": label[document.kind],
+        "number": words.own(document.number),
+        "author": document.seller.name,
+        "seller": _party(document.seller, words),
+        "buyer": _party(document.buyer, words),
+        "facts": [[label[key], text] for key, text in _facts(document, words)],
+        "groups": list(_groups(document, words)),
+        "sums": list(_sums(document, words)),
+        "due": {
+            "label": label["credited" if document.kind == "credit_note" else "amount_due"],
+            "amount": words.money(document.due, document.currency),
+        },
+        "taxes": [
+            [
+                _rate(total.rate, words),
+                words.money(total.base, document.currency),
+                words.money(total.amount, document.currency),
+            ]
+            for total in document.taxes
+        ],
+        "payment": _payment(document, words),
+        "bank": [[label[key], words.own(value)] for key, value in _bank(document.bank, document.reference)]
+        if document.due > 0
+        else [],
+        "notes": [*_reasons(document, words), *map(words.own, document.notes)],
+        "footer": " · ".join(_footer(document.seller, words)),
+        "annex": [_series(series, words) for series in document.usage if series.days],
+    }
+
+
+def _party(party: Party, words: Words) -> dict[str, Any]:
+    details = [
+        f"{words.labels[key]} {words.own(value)}"
+        for key, value in (("tax_id", party.tax_id), ("registration", party.registration))
+        if value
+    ]
+    return {
+        "name": words.own(party.name),
+        "lines": [
+            *([words.own(party.contact)] if party.contact else []),
+            *map(words.own, _address(party.address, words)),
+        ],
+        "details": [*details, *(words.own(each) for each in (party.email, party.phone) if each)],
+    }
+
+
+def _address(address: Address, words: Words) -> Iterator[str]:
+    yield from address.lines
+    if address.country in ("US", "CA", "AU", "GB", "IE"):
+        town = ", ".join(each for each in (address.city, address.region) if each)
+        yield f"{town} {address.postcode}".strip()
+    else:
+        yield f"{address.postcode} {address.city}".strip()
+        if address.region:
+            yield address.region
+    yield words.country(address.country)
+
+
+def _facts(document: InvoiceDocument, words: Words) -> Iterator[tuple[str, str]]:
+    yield "number", words.own(document.number)
+    yield "issued", words.day(document.issued_on)
+    if document.due_on is not None:
+        yield "due", words.day(document.due_on)
+    if document.first_day is not None and document.last_day is not None:
+        yield "period", words.days(document.first_day, document.last_day)
+    for key in ("corrects", "purchase_order", "contract"):
+        if value := getattr(document, key):
+            yield key, words.own(value)
+
+
+def _groups(document: InvoiceDocument, words: Words) -> Iterator[dict[str, Any]]:
+    """Lines under their headings; lines of one group that stand together are one block."""
+    for group, members in groupby(document.lines, key=lambda line: line.group):
+        lines = list(members)
+        yield {
+            "heading": words.labels[group],
+            "sum": words.money(sum((line.amount for line in lines), ZERO), document.currency),
+            "lines": [_line(line, document, words) for line in lines],
+        }
+
+
+def _line(line: DocumentLine, document: InvoiceDocument, words: Words) -> dict[str, Any]:
+    currency = document.currency
+    quantity = words.number(line.quantity) if line.quantity is not None else ""
+    period = ""
+    if line.first_day is not None and line.last_day is not None:
+        whole = (line.first_day, line.last_day) == (document.first_day, document.last_day)
+        period = "" if whole else words.days(line.first_day, line.last_day)
+    return {
+        "description": words.own(line.description),
+        "period": period,
+        "quantity": quantity,
+        "unit": words.own(line.unit) if quantity and line.unit else "",
+        "unit_price": words.price(line.unit_price, currency) if line.unit_price is not None else "",
+        "tax": " + ".join(words.percent(rate.share) for rate in line.rates),
+        "amount": words.money(line.amount, currency),
+    }
+
+
+def _sums(document: InvoiceDocument, words: Words) -> Iterator[list[str]]:
+    label = words.labels
+
+    def row(text: str, amount: Decimal) -> list[str]:
+        return [text, words.money(amount, document.currency)]
+
+    if document.allowances:
+        yield row(label["subtotal"], document.subtotal)
+        yield row(label["prepaid"], -sum((each.amount for each in document.allowances), ZERO))
+    yield row(label["net"], document.net)
+    for total in document.taxes:
+        yield row(_rate(total.rate, words), total.amount)
+    yield row(label["total"], document.total)
+    if document.paid:
+        yield row(label["paid"], -document.paid)
+
+
+def _rate(rate: TaxRate, words: Words) -> str:
+    return f"{words.own(rate.name)} {words.percent(rate.share)}"
+
+
+def _payment(document: InvoiceDocument, words: Words) -> str:
+    if document.kind == "credit_note":
+        return ""
+    if document.due <= 0 or document.due_on is None:
+        return words.labels["settled"]
+    amount = words.money(document.due, document.currency)
+    return words.labels["pay_by"].format(amount=amount, date=words.day(document.due_on))
+
+
+def _bank(bank: BankAccount | None, reference: str | None) -> Iterator[tuple[str, str]]:
+    if bank is None:
+        return
+    yield "account_holder", bank.holder
+    for key in ("iban", "account", "bic", "bank"):
+        if value := getattr(bank, key):
+            yield key, _in_fours(value) if key == "iban" else value
+    if reference:
+        yield "reference", _in_fours(reference)
+
+
+def _in_fours(code: str) -> str:
+    """Letters and digits in groups of four, as codes are copied by people."""
+    kept = code.replace(" ", "")
+    return " ".join(kept[at : at + 4] for at in range(0, len(kept), 4))
+
+
+def _reasons(document: InvoiceDocument, words: Words) -> Iterable[str]:
+    """Why a rate charges nothing: the words of the law, and the reason given."""
+    found: dict[str, None] = {}
+    for total in document.taxes:
+        rate = total.rate
+        if rate.category in words.labels:
+            text = words.labels[rate.category]
+            own = rate.reason if rate.category == "exempt" else None
+            found[f"{text} {own}" if own else text] = None
+        elif rate.reason:
+            found[rate.reason] = None
+    return found
+
+
+def _footer(seller: Party, words: Words) -> Iterator[str]:
+    yield words.own(seller.name)
+    for key, value in (("tax_id", seller.tax_id), ("registration", seller.registration)):
+        if value:
+            yield f"{words.labels[key]} {words.own(value)}"
+    if seller.website:
+        yield words.own(seller.website)
+
+
+def _series(series: UsageSeries, words: Words) -> dict[str, Any]:
+    values = [value for _, value in series.days]
+    highest = max(values)
+    top = _round_up(highest)
+    unit = f" {words.own(series.unit)}" if series.unit else ""
+    average = (sum(values, ZERO) / len(values)).quantize(Decimal("0.01"))
+    peak = series.days[values.index(highest)][0]
+    facts = [[words.labels["sum"], words.number(sum(values, ZERO)) + unit]] if series.adds_up else []
+    facts.append([words.labels["highest"], f"{words.number(highest)}{unit} ({words.short_day(peak)})"])
+    facts.append([words.labels["average"], words.number(average) + unit])
+    return {
+        "name": words.own(series.name),
+        "unit": words.own(series.unit or ""),
+        "top": words.number(top),
+        "half": words.number(top / 2),
+        "heights": [int(max(ZERO, value) * _PERMILLE / top) for value in values],
+        "days": [words.short_day(day) for day, _ in series.days],
+        "values": [words.number(value) for value in values],
+        "facts": facts,
+    }
+
+
+def _round_up(value: Decimal) -> Decimal:
+    """The next round number, whose half is round too: where a chart's axis ends."""
+    if value <= 0:
+        return ONE
+    scale = ONE.scaleb(value.adjusted())
+    steps = (Decimal(step) * scale for step in _AXIS_ENDS)
+    return next(step for step in steps if value <= step)

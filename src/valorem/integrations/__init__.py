@@ -1,0 +1,1 @@
+"""Connections to other people's services; each is an optional extra."""

@@ -1,0 +1,5 @@
+"""Payments through Stripe; needs the extra ``payments``."""
+
+from valorem.integrations.stripe.provider import StripePayments
+
+__all__ = ["StripePayments"]
