@@ -14,6 +14,7 @@ from valorem.core.ledger.account import Account, Facts
 from valorem.core.ledger.applying import Charge, PayableLine, apply_credits, line_order, split_line
 from valorem.core.ledger.burns import Burn
 from valorem.core.ledger.commits import COMMIT_POLICIES, commit_order, drawdown
+from valorem.core.ledger.granting import granted_by
 from valorem.core.ledger.grants import Grant, cost_basis, discount_share, ends_after
 from valorem.core.ledger.order import in_order
 from valorem.core.ledger.policies import CreditPolicies, Criterion
@@ -32,7 +33,7 @@ from valorem.core.ledger.revenue import by_day, deferred, expected_breakage, spr
 from valorem.core.ledger.rollover import Rollover, rolled_over
 from valorem.core.ledger.scope import Scope, Workload
 from valorem.core.ledger.tables import Bucket, BurnTable, burns_of
-from valorem.core.ledger.terms import GrantTerms, granted_by
+from valorem.core.ledger.terms import GrantTerms
 from valorem.core.metering.measured import Measured
 from valorem.core.money import round_money
 from valorem.core.periods import Cadence

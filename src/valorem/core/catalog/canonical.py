@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from valorem.core.catalog.catalog import Catalog
+from valorem.core.catalog.credits import CreditType
 from valorem.core.catalog.plans import Plan
 from valorem.core.metering.expression import parse_expression, write_expression
 from valorem.core.metering.filters import canonical_filter
@@ -18,7 +19,7 @@ _HEAD = ("price", "meter", "name")
 
 
 def canonical(catalog: Catalog) -> dict[str, dict[str, Any]]:
-    """Kind (``meter``, ``feature``, ``price``, ``plan``) to key to plain JSON values.
+    """Kind (``meter``, ``feature``, ``price``, ``credit``, ``plan``) to key to plain JSON values.
 
     Decimals are text without trailing zeros; what is left out and what is written as its default are the same; so are
     expressions that differ in white space, and filters and rows that differ in order. Lists whose items say themselves
@@ -29,6 +30,7 @@ def canonical(catalog: Catalog) -> dict[str, dict[str, Any]]:
         "meter": {key: _meter_form(meter) for key, meter in catalog.meters.items()},
         "feature": {key: _pruned(each.model_dump(mode="json")) for key, each in catalog.features.items()},
         "price": {key: _price_form(price) for key, price in catalog.prices.items()},
+        "credit": {key: _credit_form(credit) for key, credit in catalog.credits.items()},
         "plan": {key: _plan_form(plan) for key, plan in catalog.plans.items()},
     }
 
@@ -65,6 +67,16 @@ def _plan_form(plan: Plan) -> dict[str, Any]:
         meter: price if isinstance(price, str) else _price_form(price) for meter, price in plan.prices.items()
     }
     return form
+
+
+def _credit_form(credit: CreditType) -> dict[str, Any]:
+    form: dict[str, Any] = _pruned(credit.model_dump(mode="json", exclude={"burn", "price"}))
+    form["burn"] = {
+        meter: price if isinstance(price, str) else _price_form(price) for meter, price in credit.burn.items()
+    }
+    dated = [price.model_dump(mode="json", by_alias=True) for price in credit.prices]
+    form["price"] = {"versions": {_date(each): _without(each, "from") for each in dated}} if dated else None
+    return _pruned(form)
 
 
 def _price_form(price: Price) -> dict[str, Any]:

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from valorem.core.catalog.credits import CreditType
 from valorem.core.catalog.features import Feature
 from valorem.core.catalog.plans import Plan
 from valorem.core.errors import NotFoundError
+from valorem.core.ledger.tables import BurnTable
 from valorem.core.metering.meter import Meter
 from valorem.core.pricing.derive import derive_meter
 from valorem.core.pricing.price import Price
@@ -18,12 +20,13 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Catalog:
-    """One version of all meters, features, prices and plans.
+    """One version of all meters, features, prices, credit types and plans.
 
     Attributes:
         meters: By key.
         features: By key.
         prices: Named prices by key.
+        credits: Credit types by key.
         plans: By key.
         files: Path to text, exactly as written, so that a version can be shown, diffed and applied again.
     """
@@ -31,6 +34,7 @@ class Catalog:
     meters: Mapping[str, Meter] = field(default_factory=lambda: _NOTHING)
     features: Mapping[str, Feature] = field(default_factory=lambda: _NOTHING)
     prices: Mapping[str, Price] = field(default_factory=lambda: _NOTHING)
+    credits: Mapping[str, CreditType] = field(default_factory=lambda: _NOTHING)
     plans: Mapping[str, Plan] = field(default_factory=lambda: _NOTHING)
     files: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
@@ -75,6 +79,33 @@ class Catalog:
             raise NotFoundError(f"there is no price {price!r} in this catalog version", field="price")
         return self.prices[price]
 
+    def credit(self, key: str) -> CreditType:
+        """The credit type of that key.
+
+        Raises:
+            NotFoundError: With the keys there are.
+        """
+        if (credit := self.credits.get(key)) is None:
+            raise NotFoundError(
+                f"there is no credit type {key!r} in this catalog version",
+                field="credit",
+                hint=f"it has {', '.join(sorted(self.credits)) or 'none'}",
+            )
+        return credit
+
+    def burn_table(self, credit: str, meter: str) -> BurnTable:
+        """What a meter's usage costs in a credit type; the feature the meter counts is its product.
+
+        Raises:
+            NotFoundError: If there is no such credit type, or the meter burns none of it.
+        """
+        found = self.credit(credit)
+        if meter not in found.burn:
+            raise NotFoundError(f"meter {meter!r} burns no {credit}", field=f"burn.{meter}")
+        product = next((key for key, each in sorted(self.features.items()) if each.meter == meter), None)
+        price = self.price_named(found.burn[meter])
+        return BurnTable(meter, price, found.precision, found.rounding, product, found.member)
+
     def meter_for(self, plan: str, meter: str) -> Meter:
         """The meter whose counters a plan's price reads: the catalog's, or one derived for the price.
 
@@ -93,6 +124,11 @@ class Catalog:
             derive_meter(self.meters[meter], self.price_named(price))
             for plan in self.plans.values()
             for meter, price in plan.all_prices()
+        )
+        meters += (
+            derive_meter(self.meters[meter], self.price_named(price))
+            for credit in self.credits.values()
+            for meter, price in credit.burn_prices()
         )
         return tuple({meter.fingerprint(): meter for meter in reversed(meters)}.values())[::-1]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from valorem.core.catalog.access_checks import check_access
+from valorem.core.catalog.credit_checks import check_credit, check_grants
 from valorem.core.catalog.entry import KEY_PATTERN
 from valorem.core.catalog.features import Feature
 from valorem.core.catalog.plans import Plan
@@ -39,7 +40,7 @@ class Written:
 def cross_check(written: Iterable[Written]) -> Iterator[Problem]:
     """Every reference that leads nowhere, and every value that does not fit what it refers to."""
     files = list(written)
-    names: Names = {folder: {} for folder in ("meters", "features", "prices", "plans")}
+    names: Names = {folder: {} for folder in ("meters", "features", "prices", "credits", "plans")}
     for one in files:
         names[one.folder][one.key] = one.entry
     for one in (
@@ -55,6 +56,8 @@ def cross_check(written: Iterable[Written]) -> Iterator[Problem]:
                 yield from _references(one.source, ("meter",), "meter", names)
             case "prices":
                 yield from _check_named_price(one.source, one.entry, names)
+            case "credits":
+                yield from check_credit(one.source, one.entry, names)
             case "plans":
                 yield from _check_plan(one.source, one.entry, names)
 
@@ -111,6 +114,7 @@ def _check_plan(source: Source, plan: Plan | None, names: Names) -> Iterator[Pro
     if plan is None:
         return
     yield from check_access(source, plan, names)
+    yield from check_grants(source, plan, names)
     for key, value in plan.features.items():
         feature = names["features"].get(key)
         if feature is not None and (wrong := _misfit(feature, value)):

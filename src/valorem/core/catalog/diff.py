@@ -45,7 +45,7 @@ class Change:
 
 
 def diff_catalogs(old: Catalog, new: Catalog) -> tuple[Change, ...]:
-    """Every difference in meaning, in the order meters, features, prices, plans, and by key within each."""
+    """Every difference in meaning, in the order meters, features, prices, credits, plans, and by key within each."""
     before, after = canonical(old), canonical(new)
     changes: list[Change] = []
     for kind, news in after.items():
@@ -79,7 +79,19 @@ def _uses(catalog: Catalog, key: str) -> set[str]:
         feature = catalog.features.get(name)
         if feature is not None and feature.meter is not None:
             used.add(f"meter {feature.meter}")
+    for name, terms in plan.grants.items():
+        used |= _uses_credit(catalog, terms.credit or name)
     for meter, price in plan.prices.items():
+        used.add(f"meter {meter}")
+        if isinstance(price, str):
+            used.add(f"price {price}")
+    return used
+
+
+def _uses_credit(catalog: Catalog, key: str) -> set[str]:
+    used = {f"credit {key}"}
+    credit = catalog.credits.get(key)
+    for meter, price in credit.burn.items() if credit is not None else ():
         used.add(f"meter {meter}")
         if isinstance(price, str):
             used.add(f"price {price}")

@@ -11,6 +11,7 @@ from valorem.core.catalog.entry import Currency, Entry, Key
 from valorem.core.catalog.features import FeatureValue
 from valorem.core.catalog.prices import PlanPrice
 from valorem.core.entitlements.limits import Gate, Limits, Prompt
+from valorem.core.ledger.terms import GrantTerms
 from valorem.core.pricing.policies import PricePolicies
 from valorem.core.units import Amount, Quantity, Span
 
@@ -25,7 +26,7 @@ def _billable(span: tuple[int, str]) -> tuple[int, str]:
 
 
 def _lasting(span: tuple[int, str]) -> tuple[int, str]:
-    if span[1] in ("minute", "hour") or not 1 <= span[0] <= 1200:  # noqa: PLR2004 - a century of months
+    if span[1] in ("minute", "hour") or not 1 <= span[0] <= 1200:
         raise ValueError("it lasts one or more days, weeks, months, quarters or years")
     return span
 
@@ -183,6 +184,7 @@ class Plan(Entry):
         prices: Meter to its price: the name of a file in ``prices/``, or the price itself.
         currencies: The same amounts in further currencies; a customer who pays in one of them is charged these.
         trial: What costs nothing at first.
+        grants: Credits it includes, by credit type.
         phases: Stretches with amounts of their own, one after the other from the contract's start.
         features: Feature to what this plan grants of it.
         limits: Metered feature, or meter, to how much of it may be used; of several limits the tightest answers.
@@ -195,7 +197,6 @@ class Plan(Entry):
 
     coming: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
-            "grants": "credits included in a plan",
             "outcomes": "outcome prices",
         }
     )
@@ -212,6 +213,7 @@ class Plan(Entry):
     prices: Mapping[Key, PlanPrice] = Field(default_factory=dict)
     currencies: Mapping[Currency, CurrencyAmounts] = Field(default_factory=dict)
     trial: Trial | None = None
+    grants: Mapping[Key, GrantTerms] = Field(default_factory=dict)
     phases: tuple[Phase, ...] = ()
     features: Mapping[Key, FeatureValue] = Field(default_factory=dict)
     limits: Mapping[Key, Limits] = Field(default_factory=dict)

@@ -6,6 +6,7 @@ from typing import Any
 
 from valorem.core.catalog.catalog import Catalog
 from valorem.core.catalog.checks import Written, cross_check
+from valorem.core.catalog.credits import CreditType
 from valorem.core.catalog.features import Feature
 from valorem.core.catalog.plans import Plan
 from valorem.core.catalog.problems import CatalogError, Problem, suggestion
@@ -23,18 +24,20 @@ FOLDERS: Mapping[str, tuple[str, type[Any]]] = MappingProxyType(
         "meters": ("meter", Meter),
         "features": ("feature", Feature),
         "prices": ("price", Price),
+        "credits": ("credit", CreditType),
         "plans": ("plan", Plan),
     }
 )
 #: Folders that the layout has a place for but this version cannot honour yet.
-COMING: Mapping[str, str] = MappingProxyType({"credits": "credit types", "outcomes": "outcomes"})
+COMING: Mapping[str, str] = MappingProxyType({"outcomes": "outcomes"})
 
 
 def parse_catalog(files: Mapping[str, str]) -> Catalog:
     """Read a whole catalog.
 
     Args:
-        files: Path to text. A path is ``folder/key.yaml``; the folders are ``meters``, ``features``, ``prices`` and ``plans``.
+        files: Path to text. A path is ``folder/key.yaml``; the folders are ``meters``, ``features``, ``prices``, ``credits``
+            and ``plans``.
 
     Raises:
         CatalogError: With every problem of every file: its place, what was found and what would be right.
