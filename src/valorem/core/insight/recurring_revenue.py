@@ -19,22 +19,22 @@ class Recurring(NamedTuple):
     Attributes:
         amount: Of one, for one interval.
         every: The interval.
-        count: How many.
+        number: How many.
     """
 
     amount: Decimal
     every: Cadence
-    count: Decimal = ONE
+    number: Decimal = ONE
 
 
 @exact
 def monthly(recurring: Recurring) -> Decimal:
     """What it comes to in a month, a twelfth of its year; a year has 52 weeks or 365 days."""
-    amount, every, count = recurring
+    amount, every, number = recurring
     if every.months:
-        return amount * count / every.months
+        return amount * number / every.months
     a_year = _WEEKS_A_YEAR / every.count if every.unit == "week" else _DAYS_A_YEAR / every.days
-    return amount * count * a_year / _MONTHS_A_YEAR
+    return amount * number * a_year / _MONTHS_A_YEAR
 
 
 @exact
