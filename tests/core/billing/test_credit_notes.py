@@ -18,7 +18,9 @@ VAT = TaxRate("vat", "VAT", D("0.19"))
 
 def invoice(*amounts: str, discounts: dict[str, str] | None = None, paid: str = "0", currency: str = "EUR"):
     off = {key: D(value) for key, value in (discounts or {}).items()}
-    lines = [Taxable(str(at), D(amount) - off.get(str(at), D(0)), (VAT,)) for at, amount in enumerate(amounts)]
+    lines = [
+        Taxable(str(at), D(amount) - off.get(str(at), D(0)), (VAT,)) for at, amount in enumerate(amounts)
+    ]
     taxed = tax_lines(lines, currency=currency)
     return Creditable("INV-1", currency, creditable_lines(taxed.lines, off), D(paid), taxed.gross - D(paid))
 

@@ -108,7 +108,9 @@ def test_taxes_on_one_line_add_up_and_do_not_compound():
 
 
 def test_an_inclusive_price_is_what_the_customer_pays():
-    taxed = tax_lines([Taxable("a", D("11.90"), (VAT,)), Taxable("b", D(5))], currency="EUR", mode="inclusive")
+    taxed = tax_lines(
+        [Taxable("a", D("11.90"), (VAT,)), Taxable("b", D(5))], currency="EUR", mode="inclusive"
+    )
     assert (taxed.lines[0].net, taxed.lines[0].tax, taxed.gross) == (D(10), D("1.90"), D("16.90"))
 
 
