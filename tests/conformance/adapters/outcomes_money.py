@@ -68,7 +68,7 @@ def billed(inputs: Inputs) -> Any:
     if rest:
         policy = inputs.get("reversal_policy", "re_rate_original")
         answers |= asked(
-            replace(case, expected={key: None for key in rest}), bill_answers(inputs, names, policy)
+            replace(case, expected=dict.fromkeys(rest)), bill_answers(inputs, names, policy)
         )
     return answers
 

@@ -5,10 +5,12 @@ from typing import Any
 
 from valorem.core.catalog.catalog import Catalog
 from valorem.core.catalog.credits import CreditType
+from valorem.core.catalog.outcomes import definition_fields
 from valorem.core.catalog.plans import Plan
 from valorem.core.metering.expression import parse_expression, write_expression
 from valorem.core.metering.filters import canonical_filter
 from valorem.core.metering.meter import Meter
+from valorem.core.outcomes.definition import OutcomeDefinition
 from valorem.core.pricing.matrix import ANY
 from valorem.core.pricing.price import Price
 
@@ -19,7 +21,7 @@ _HEAD = ("price", "meter", "name")
 
 
 def canonical(catalog: Catalog) -> dict[str, dict[str, Any]]:
-    """Kind (``meter``, ``feature``, ``price``, ``credit``, ``plan``) to key to plain JSON values.
+    """Kind of entry (``meter``, …, ``plan``) to key to plain JSON values.
 
     Decimals are text without trailing zeros; what is left out and what is written as its default are the same; so are
     expressions that differ in white space, and filters and rows that differ in order. Lists whose items say themselves
@@ -31,6 +33,7 @@ def canonical(catalog: Catalog) -> dict[str, dict[str, Any]]:
         "feature": {key: _pruned(each.model_dump(mode="json")) for key, each in catalog.features.items()},
         "price": {key: _price_form(price) for key, price in catalog.prices.items()},
         "credit": {key: _credit_form(credit) for key, credit in catalog.credits.items()},
+        "outcome": {key: _outcome_form(each) for key, each in catalog.outcomes.items()},
         "plan": {key: _plan_form(plan) for key, plan in catalog.plans.items()},
     }
 
@@ -76,6 +79,20 @@ def _credit_form(credit: CreditType) -> dict[str, Any]:
     }
     dated = [price.model_dump(mode="json", by_alias=True) for price in credit.prices]
     form["price"] = {"versions": {_date(each): _without(each, "from") for each in dated}} if dated else None
+    return _pruned(form)
+
+
+def _outcome_form(definition: OutcomeDefinition) -> dict[str, Any]:
+    form = definition_fields(definition)
+    form["evidence"] = {
+        f"{number} {rule['kind']}": {**rule, "when": filter_text(rule["when"])}
+        if rule["when"]
+        else _pruned(rule)
+        for number, rule in enumerate(form["evidence"], 1)
+    }
+    form |= {"qualify": {name: filter_text(each) for name, each in form.get("qualify", {}).items()}}
+    if definition.price is not None:
+        form["price"] = _price_form(definition.price)
     return _pruned(form)
 
 

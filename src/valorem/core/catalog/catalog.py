@@ -12,6 +12,7 @@ from valorem.core.catalog.plans import Plan
 from valorem.core.errors import NotFoundError
 from valorem.core.ledger.tables import BurnTable
 from valorem.core.metering.meter import Meter
+from valorem.core.outcomes.definition import OutcomeDefinition
 from valorem.core.pricing.derive import derive_meter
 from valorem.core.pricing.price import Price
 
@@ -20,13 +21,14 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Catalog:
-    """One version of all meters, features, prices, credit types and plans.
+    """One version of all meters, features, prices, credit types, outcomes and plans.
 
     Attributes:
         meters: By key.
         features: By key.
         prices: Named prices by key.
         credits: Credit types by key.
+        outcomes: Outcome definitions by key.
         plans: By key.
         files: Path to text, exactly as written, so that a version can be shown, diffed and applied again.
     """
@@ -35,6 +37,7 @@ class Catalog:
     features: Mapping[str, Feature] = field(default_factory=lambda: _NOTHING)
     prices: Mapping[str, Price] = field(default_factory=lambda: _NOTHING)
     credits: Mapping[str, CreditType] = field(default_factory=lambda: _NOTHING)
+    outcomes: Mapping[str, OutcomeDefinition] = field(default_factory=lambda: _NOTHING)
     plans: Mapping[str, Plan] = field(default_factory=lambda: _NOTHING)
     files: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 

@@ -24,7 +24,7 @@ KINDS = tuple(field for field, _ in FOLDERS.values())
 
 
 def file_schema(kind: str) -> dict[str, Any]:
-    """The schema of one kind of file: ``meter``, ``feature``, ``price``, ``credit`` or ``plan``."""
+    """The schema of one kind of file: one of :data:`KINDS`."""
     references, definitions = _all()
     needed = _reachable(references[kind], definitions)
     return {**_head(kind, f"A {kind} of a Valorem catalog"), **references[kind], "$defs": needed}
@@ -34,7 +34,13 @@ def catalog_schema() -> dict[str, Any]:
     """One schema for every file of a catalog; the key that names the entry tells what it is."""
     references, definitions = _all()
     chosen: dict[str, Any] = references["meter"]
-    for kind in ("price", "feature", "plan", "credit"):  # a price also has a meter, so it is asked first
+    for kind in (
+        "price",
+        "feature",
+        "plan",
+        "credit",
+        "outcome",
+    ):  # a price also has a meter, an outcome a price
         chosen = {"if": {"required": [kind]}, "then": references[kind], "else": chosen}
     return {**_head("catalog", "A file of a Valorem catalog"), **chosen, "$defs": definitions}
 

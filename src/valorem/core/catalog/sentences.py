@@ -66,6 +66,8 @@ def _noun(kind: str, path: Path, value: Any) -> str:
             return _price_noun(path, value)
         case "meter":
             return _meter_noun(path)
+        case "outcome" if path[0] == "price" and len(path) > 1:
+            return f"price: {_price_noun(path[1:], value)}"
     return _words(path)
 
 
@@ -200,6 +202,8 @@ def _summary(what: str, entry: Entry) -> str:
             said = [name, f"{entry['aggregate']} of {value or ', '.join(entry['event'])}"]
         case "feature":
             said = [name, entry.get("kind")]
+        case "outcome":
+            said = [name, f"from {entry['source']['system']}", f"window {entry['window']}", entry["currency"]]
         case _:
             said = [name, f"for {entry.get('meter')}", _price_summary(entry)]
     return ", ".join(str(part) for part in said if part)

@@ -13,6 +13,7 @@ from valorem.core.catalog.problems import CatalogError, Problem, suggestion
 from valorem.core.catalog.reading import read_entry
 from valorem.core.catalog.source import UnreadableError, read_source
 from valorem.core.metering.meter import Meter
+from valorem.core.outcomes.definition import OutcomeDefinition
 from valorem.core.pricing.price import Price
 
 MAX_FILES = 2_000
@@ -25,19 +26,18 @@ FOLDERS: Mapping[str, tuple[str, type[Any]]] = MappingProxyType(
         "features": ("feature", Feature),
         "prices": ("price", Price),
         "credits": ("credit", CreditType),
+        "outcomes": ("outcome", OutcomeDefinition),
         "plans": ("plan", Plan),
     }
 )
-#: Folders that the layout has a place for but this version cannot honour yet.
-COMING: Mapping[str, str] = MappingProxyType({"outcomes": "outcomes"})
 
 
 def parse_catalog(files: Mapping[str, str]) -> Catalog:
     """Read a whole catalog.
 
     Args:
-        files: Path to text. A path is ``folder/key.yaml``; the folders are ``meters``, ``features``, ``prices``, ``credits``
-            and ``plans``.
+        files: Path to text. A path is ``folder/key.yaml``; the folders are ``meters``, ``features``, ``prices``, ``credits``,
+            ``outcomes`` and ``plans``.
 
     Raises:
         CatalogError: With every problem of every file: its place, what was found and what would be right.
@@ -79,10 +79,6 @@ def _refused(files: Mapping[str, str]) -> tuple[str, str] | None:
 def _misplaced(path: str) -> Problem | None:
     """What is wrong with a file's place or name."""
     folder, _, rest = path.partition("/")
-    if folder in COMING:
-        return Problem(
-            path, 0, 0, "", f"{COMING[folder]} are not supported by this version yet", "remove the file"
-        )
     if not rest:
         hint = f"move it into one of the folders {', '.join(FOLDERS)}"
         return Problem(path, 0, 0, "", "a file outside the folders of a catalog", hint)

@@ -166,14 +166,14 @@ def credits_in_order(
 
     Each is the difference of the period's rounded amounts before and after it, below zero or nothing.
     """
-    credits, standing = [], price_quantities(definition, quantities, period, frame, policies).total
+    given, standing = [], price_quantities(definition, quantities, period, frame, policies).total
     for each in taken:
         quantities = _sum(quantities, _minus(each))
         priced = price_quantities(definition, quantities, period, frame, policies).total
         stands = min(standing, priced) if definition.dearer == "floor_zero" else priced
-        credits.append(stands - standing)
+        given.append(stands - standing)
         standing = stands
-    return credits
+    return given
 
 
 class _Billing:

@@ -2,40 +2,30 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from valorem.core.catalog.outcomes import definition_fields
 from valorem.core.errors import InvalidInputError, UnprocessableError
-from valorem.core.metering.expression import parse_expression, write_expression
-from valorem.core.metering.filters import canonical_filter, parse_filter
 from valorem.core.outcomes.definition import OutcomeDefinition
 from valorem.core.time import on_grid, write_instant
 
 Party = Literal["vendor", "customer"]
 Method = Literal["console", "portal", "api_key", "paper"]
 PARTIES: tuple[Party, ...] = ("vendor", "customer")
-_EXPRESSIONS = frozenset({"key", "alias_of", "sequence", "actor", "reason"})
 
 
 def definition_form(definition: OutcomeDefinition) -> dict[str, Any]:
-    """Everything a definition says, as plain JSON values, defaults written out.
+    """Everything a definition says, its price included, as plain JSON values with defaults written out.
 
     Definitions that mean the same have one form: white space of expressions, the order of a filter's parts and the
     spelling of numbers and lengths of time do not show. Decimals are text.
     """
-    form: dict[str, Any] = definition.model_dump(mode="json", by_alias=True)
-    for name in _EXPRESSIONS:
-        form[name] = _expression(form[name])
-    form["evidence"] = [_rule_form(rule) for rule in form["evidence"]]
-    form["qualify"] = {name: _filter(source) for name, source in definition.qualify.items()}
-    form["dimensions"] = {name: _expression(text) for name, text in form["dimensions"].items()}
-    if form["value"] is not None:
-        form["value"] = {name: _expression(text) for name, text in form["value"].items()}
-    if form["holdout"] is not None:
-        form["holdout"]["unit"] = _expression(form["holdout"]["unit"])
-    return _pruned(form)
+    price = definition.price
+    form = definition_fields(definition)
+    return form if price is None else {**form, "price": price.model_dump(mode="json", by_alias=True)}
 
 
 def canonical_definition(definition: OutcomeDefinition) -> bytes:
@@ -47,27 +37,6 @@ def canonical_definition(definition: OutcomeDefinition) -> bytes:
 def definition_digest(definition: OutcomeDefinition) -> str:
     """SHA-256 of the canonical bytes, in hexadecimal."""
     return hashlib.sha256(canonical_definition(definition)).hexdigest()
-
-
-def _rule_form(rule: Mapping[str, Any]) -> dict[str, Any]:
-    form = dict(rule)
-    form["event"] = sorted(form["event"])
-    form["reasons"] = sorted(form["reasons"])
-    form["when"] = None if form["when"] is None else _filter(form["when"])
-    form["rises"], form["pays"] = _expression(form["rises"]), _expression(form["pays"])
-    return _pruned(form)
-
-
-def _expression(text: str | None) -> str | None:
-    return None if text is None else write_expression(parse_expression(text))
-
-
-def _filter(source: Mapping[str, Any]) -> list[Any]:
-    return canonical_filter(parse_filter(source))
-
-
-def _pruned(form: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in form.items() if value is not None and value not in ([], {})}
 
 
 @dataclass(frozen=True, slots=True)
