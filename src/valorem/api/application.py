@@ -79,7 +79,8 @@ def create_app(
                 openapi_version="3.1.0",
                 routes=app.routes,
             )
-            app.openapi_schema = complete(document, app.routes)
+            routes = [route for module in _ROUTERS for route in module.router.routes]
+            app.openapi_schema = complete(document, routes)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -53,6 +53,8 @@ class Applied(Body):
 class RolledBack(Body):
     """An earlier version to apply again."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"version": 3, "author": "Ada"}]})
+
     version: Version
     message: Text | None = None
     author: Name

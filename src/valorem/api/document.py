@@ -66,16 +66,14 @@ def _scopes(routes: Sequence[BaseRoute]) -> dict[tuple[str, str], str]:
     """The scope each operation needs, read from its dependencies."""
     found = {}
     for route in routes:
-        for one in _flattened(route):
-            needed = [d.call.scope for d in one.dependant.dependencies if isinstance(d.call, Needs)]
-            for method in one.methods or ():
-                for scope in needed:
-                    found[method.lower(), one.path_format] = scope
+        if isinstance(route, APIRoute):
+            needed = [
+                each.call.scope for each in route.dependant.dependencies if isinstance(each.call, Needs)
+            ]
+            found |= {
+                (method.lower(), route.path_format): scope for method in route.methods for scope in needed
+            }
     return found
-
-
-def _flattened(route: BaseRoute) -> list[APIRoute]:
-    return [route] if isinstance(route, APIRoute) else []
 
 
 def _problem(description: str) -> dict[str, Any]:

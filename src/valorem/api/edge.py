@@ -10,7 +10,7 @@ from typing import ClassVar
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from valorem.api.metrics import Metrics
-from valorem.api.problems import error_response
+from valorem.api.problems import error_response, unforeseen_response
 from valorem.core.errors import InvalidInputError, TooLargeError, ValoremError
 from valorem.core.limits import Limits
 
@@ -71,12 +71,12 @@ class Edge:
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         began = time.perf_counter()
-        status = 500
+        status, begun = 500, False
 
         async def send_marked(message: Message) -> None:
-            nonlocal status
+            nonlocal status, begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, begun = message["status"], True
                 present = {name for name, _ in message["headers"]}
                 message["headers"] = [
                     *message["headers"],
@@ -87,6 +87,10 @@ class Edge:
 
         try:
             await self._pass_on(scope, receive, send_marked, request_id)
+        except Exception as error:
+            if begun:
+                raise  # the answer is on its way already: all that is left is to break it off
+            await unforeseen_response(request_id, error)(scope, receive, send_marked)
         finally:
             self._metrics.note_request(scope, status, time.perf_counter() - began)
 
@@ -139,7 +143,8 @@ async def read_body(
     while True:
         patience_s = min(idle_s, deadline - asyncio.get_running_loop().time())
         try:
-            message = await asyncio.wait_for(receive(), max(patience_s, 0.001))
+            async with asyncio.timeout(max(patience_s, 0.001)):
+                message = await receive()
         except TimeoutError:
             raise RequestTimeoutError(
                 f"the body did not arrive within {idle_s:.0f} s a piece and {whole_s:.0f} s in all",

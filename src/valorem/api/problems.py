@@ -119,7 +119,6 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(psycopg.OperationalError, _database)
-    app.add_exception_handler(Exception, _unforeseen)
 
 
 def request_id_of(request: Request) -> str:
@@ -187,8 +186,8 @@ async def _http(request: Request, error: Exception) -> Response:
     )
 
 
-async def _unforeseen(request: Request, error: Exception) -> Response:
-    request_id = request_id_of(request)
+def unforeseen_response(request_id: str, error: Exception) -> Response:
+    """Answer for what should not have happened: the log gets all of it, the caller only the id to look for."""
     log.error("request %s failed", request_id, exc_info=error)
     return problem_response(
         request_id,

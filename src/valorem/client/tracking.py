@@ -342,10 +342,12 @@ class TaskTracker:
             return
         await self.flush(self._policy.close_timeout_s)
         self._closed = True
+        self._wake.set()
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            _, unfinished = await asyncio.wait({self._task}, timeout=self._policy.close_timeout_s)
+            for task in unfinished:  # in the middle of a request that takes too long
+                task.cancel()
+            await asyncio.wait({self._task})
         self._outbox.close()
 
     def _started(self) -> Outbox:
@@ -357,12 +359,13 @@ class TaskTracker:
         return self._outbox
 
     async def _run(self, outbox: Outbox) -> None:
-        while True:
+        while not self._closed:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._policy.flush_interval_s)
+                async with asyncio.timeout(self._policy.flush_interval_s):
+                    await self._wake.wait()
             self._wake.clear()
             await asyncio.to_thread(outbox.sync)
-            while batch := outbox.next_batch():
+            while (batch := outbox.next_batch()) and not self._closed:
                 outcome: httpx.Response | Exception
                 try:
                     outcome = await self._post(b"\n".join(batch))
@@ -372,6 +375,6 @@ class TaskTracker:
                 async with self._answered:
                     self._answered.notify_all()
                 until = clock.monotonic() + pause_s
-                while (left_s := until - clock.monotonic()) > 0:
+                while (left_s := until - clock.monotonic()) > 0 and not self._closed:
                     await asyncio.sleep(min(left_s, self._policy.flush_interval_s))
                     await asyncio.to_thread(outbox.sync)
