@@ -101,7 +101,7 @@ def signed(
 
 def edit(effective: datetime, *changes: Any, recorded: datetime | None = None) -> Edit:
     made = recorded or effective
-    name = f"{effective.isoformat()} {'+'.join(change.kind for change in changes)}"
+    name = f"{effective.isoformat()} {changes[0].kind} and {len(changes) - 1} more"
     return Edit(id=name, effective=effective, recorded=made, author="case", changes=changes)
 
 

@@ -166,21 +166,20 @@ def subscription_trial(inputs: Inputs) -> Any:
     account = Books(History(with_trial(contract, ends)), offers)
     if "upgrade" in inputs:
         account.change(edit(instant(inputs["upgrade"]), SetPlan(plan="second", catalog_version=1)))
-    border = contract_boundary(account.contract, 1)
+    charged = period_index_at(account.contract, ends)
+    border = contract_boundary(account.contract, charged)
     # A contract starts on a quarter hour: the case's clock is moved there and back.
     moved = clock(inputs["start"]) - start
-    for index in range(3):
+    for index in range(charged + 3):
         account.close(index)
-    billed = [line for line in account.lines if line.kind == "fee"]
     return asked(
         inputs["case"],
         {
             "invoiced_after": (border + moved).strftime("%Y-%m-%dT%H:%M"),
-            "fee_cents": in_cents(sum_of(account, 1)),
+            "fee_cents": in_cents(sum_of(account, charged)),
             "trial_ends": str(local_date(border, "UTC")),
-            "april_fee_cents": in_cents(sum_of(account, 2)),
-            "next_fee_cents": in_cents(sum_of(account, 2)),
-            "fees": len(billed),
+            "april_fee_cents": in_cents(sum_of(account, charged + 1)),
+            "next_fee_cents": in_cents(sum_of(account, charged + 1)),
         },
     )
 

@@ -33,7 +33,8 @@ def discount_lines(terms: Terms, period: Period, lines: Sequence[Line], given: G
         lines: Its fees, usage and charges.
         given: What each discount gave in earlier periods.
     """
-    counting = discounts_in(terms.contract, period)
+    policies = terms.at(period.interval.start).policies
+    counting = discounts_in(terms.contract, period, by_kind=policies.discount_order == "by_kind")
     if not counting:
         return ()
     ahead = [line for line in lines if line.timing == "in_advance"]
@@ -57,8 +58,8 @@ def given_before(billed: Iterable[Line], index: int) -> dict[str, Decimal]:
     return given
 
 
-def discounts_in(contract: Contract, period: Period) -> tuple[Discount, ...]:
-    """The discounts of money that count in a period, in the order they are applied."""
+def discounts_in(contract: Contract, period: Period, *, by_kind: bool = True) -> tuple[Discount, ...]:
+    """The discounts of money that count in a period, in the order they are applied (:data:`ORDER`)."""
     found: dict[str, tuple[Discount, int]] = {}
     for standing in contract.agreed:
         for discount in standing.discounts:
@@ -72,7 +73,7 @@ def discounts_in(contract: Contract, period: Period) -> tuple[Discount, ...]:
         for discount, first in found.values()
         if discount.id in agreed and _counts(discount, period.index - first)
     ]
-    return tuple(sorted(counting, key=lambda each: (each.only is None, each.amount is None)))
+    return tuple(sorted(counting, key=lambda each: (each.only is None, by_kind and each.amount is None)))
 
 
 def _standings_in(contract: Contract, period: Period) -> Iterator[Standing]:

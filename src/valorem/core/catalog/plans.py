@@ -112,6 +112,7 @@ class Policies(PricePolicies):
             period's end, every one at once, or every one at the period's end.
         counting: Whether tiers and included quantities run on through a change of terms within a period, or begin anew.
         paused_usage: Whether usage that happens during a pause is billed. Fees never are.
+        discount_order: Whether of the discounts for the same lines amounts come before shares, or each as it was agreed.
         changes_a_day: How many edits may take effect on one local day before a person has to look.
     """
 
@@ -124,6 +125,7 @@ class Policies(PricePolicies):
     plan_change: Literal["by_value", "at_once", "period_end"] = "by_value"
     counting: Literal["run_on", "restart"] = "run_on"
     paused_usage: Literal["billed", "free"] = "billed"
+    discount_order: Literal["by_kind", "as_agreed"] = "by_kind"
     changes_a_day: Annotated[int, Field(ge=1, le=1000)] = 15
 
     @property
