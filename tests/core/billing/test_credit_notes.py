@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from valorem.core.billing.credit_notes import Creditable, creditable_lines, draft_credit_note, room
+from valorem.core.billing.credit_notes import (
+    Creditable,
+    CreditNote,
+    creditable_lines,
+    draft_credit_note,
+    room,
+)
 from valorem.core.billing.tax_rates import TaxRate
 from valorem.core.billing.taxes import Taxable, tax_lines
 from valorem.core.errors import InvalidInputError, UnprocessableError, ValoremError
@@ -37,7 +43,7 @@ def test_a_whole_note_takes_back_everything():
 
 def test_thirds_of_a_line_take_its_tax_to_the_cent():
     billed = invoice("100.00", paid="119.00")
-    notes = []
+    notes: list[CreditNote] = []
     for part in ("33.33", "33.33", "33.34"):
         notes.append(draft_credit_note(billed, {"0": D(part)}, notes, reason="part"))
     assert [note.tax for note in notes] == [D("6.33"), D("6.34"), D("6.33")]
@@ -89,7 +95,7 @@ def test_notes_never_pass_the_invoice_and_the_last_one_ends_even(data):
     ]
     taxed = tax_lines(lines, currency=currency)
     billed = Creditable("INV-1", currency, creditable_lines(taxed.lines, off), taxed.gross, D(0))
-    notes = []
+    notes: list[CreditNote] = []
     for _ in range(data.draw(st.integers(0, 5))):
         left = room(billed, notes).lines
         amounts = {

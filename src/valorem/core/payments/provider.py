@@ -100,7 +100,10 @@ class PaymentProvider(Protocol):
     is declined is no error but a report that it failed.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What payments of this provider are marked with."""
+        ...
 
     def create_customer(self, payer: Payer) -> str:
         """Make the customer known (or find it again); returns the provider's id."""
