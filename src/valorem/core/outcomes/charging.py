@@ -24,11 +24,14 @@ class VersionBills:
     bills: tuple[PeriodBill, ...]
 
 
-def billable(governed: Iterable[Governed], held: Collection[str] = ()) -> list[Outcome]:
+def billable(
+    governed: Iterable[Governed], held: Collection[str] = (), as_of: datetime | None = None
+) -> list[Outcome]:
     """The outcomes with only the results that may be billed.
 
     A result may be billed where its definition had both signatures and was live when it was confirmed, and its key is not
-    held by an open dispute. Whatever is not confirmed carries no money and is left out.
+    held by an open dispute. Whatever is not confirmed carries no money and is left out; so is what silence will confirm
+    after ``as_of``, where that is given.
     """
     found = []
     for each in governed:
@@ -37,7 +40,9 @@ def billable(governed: Iterable[Governed], held: Collection[str] = ()) -> list[O
         results = tuple(
             result
             for result in each.outcome.results
-            if result.end == "confirmed" and each.billable(result.ends_at)
+            if result.end == "confirmed"
+            and each.billable(result.ends_at)
+            and (as_of is None or result.ends_at <= as_of)
         )
         if results:
             found.append(replace(each.outcome, results=results))
@@ -53,6 +58,7 @@ def charge(
     *,
     closes: Sequence[datetime] | None = None,
     held: Collection[str] = (),
+    as_of: datetime | None = None,
     policies: PricePolicies = DEFAULT_POLICIES,
 ) -> tuple[VersionBills, ...]:
     """What each period is billed, version by version.
@@ -65,15 +71,15 @@ def charge(
         closes: When each period was closed: it then rests on what had arrived by then, and later evidence adjusts it in the
             next one. Where left out, every period rests on everything.
         held: Keys that an open dispute holds back.
+        as_of: What silence will confirm later is left out; counted in, where left out.
         policies: How the price's numbers are read.
     """
-    if closes is None:
-        tallies = [_tallies(definitions, recorded, frame, held)]
-    else:
-        tallies = [
-            _tallies(definitions, [each for each in recorded if each[1] <= close], frame, held)
-            for close in closes
-        ]
+    known = (
+        [list(recorded)]
+        if closes is None
+        else [[each for each in recorded if each[1] <= close] for close in closes]
+    )
+    tallies = [_tallies(definitions, each, frame, held, as_of) for each in known]
     found = []
     for version in definitions.versions:
         by_close = [each.get(version.number, {}) for each in tallies]
@@ -94,13 +100,17 @@ def total_of(charged: Iterable[VersionBills], index: int) -> Decimal:
 
 
 def _tallies(
-    definitions: Definitions, recorded: Recorded, frame: Frame, held: Collection[str]
+    definitions: Definitions,
+    recorded: Recorded,
+    frame: Frame,
+    held: Collection[str],
+    as_of: datetime | None,
 ) -> Mapping[int, Mapping[Slot, Count]]:
     governed = definitions.fold(recorded, frame)
     found = {}
     for version in definitions.versions:
         own = (each for each in governed.values() if each.version is version)
-        found[version.number] = tally(billable(own, held))
+        found[version.number] = tally(billable(own, held, as_of))
     return found
 
 

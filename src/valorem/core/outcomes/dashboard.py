@@ -105,7 +105,7 @@ class Dashboard:
         fresh: Whether that is recent enough for the definition's source.
         disputes: Open ones.
         agreement: The last comparison of both lists.
-        sends_next: What the running period comes to if nothing more happens.
+        if_silent: What the running period comes to if nothing more happens.
     """
 
     outcome: str
@@ -121,7 +121,7 @@ class Dashboard:
     fresh: bool
     disputes: tuple[Dispute, ...]
     agreement: Agreement | None
-    sends_next: Decimal
+    if_silent: Decimal
 
 
 @exact
@@ -153,7 +153,8 @@ def dashboard(
     pending = [each for each in disputes if each.at <= now and _open(definitions, each, now)]
     held = _held(definitions, pending, now)
     until = None if closes is None else [*closes[: len(periods) - 1], now]
-    charged = charge(definitions, known, frame, periods, closes=until, held=held)
+    charged = charge(definitions, known, frame, periods, closes=until, held=held, as_of=now)
+    silent = charge(definitions, known, frame, periods, closes=until, held=held)
     newest = max((arrived for _, arrived in known), default=None)
     current = version_at(definitions.versions, now) or definitions.versions[-1]
     outcomes = tuple(each.outcome for each in governed.values())
@@ -174,7 +175,7 @@ def dashboard(
         fresh=_fresh(newest, current.definition.source.freshness, now),
         disputes=tuple(pending),
         agreement=agreements[-1] if agreements else None,
-        sends_next=total_of(charged, len(periods) - 1) if periods else ZERO,
+        if_silent=total_of(silent, len(periods) - 1) if periods else ZERO,
     )
 
 
