@@ -7,7 +7,6 @@ Exit codes: 0 done, 1 refused or not all as it should be, 2 the command was writ
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from valorem import __version__
@@ -21,7 +20,7 @@ from valorem.client import ApiError, ConnectionFailedError
 from valorem.core.catalog.problems import CatalogError
 from valorem.core.errors import ValoremError
 
-REFUSED, WRONGLY_WRITTEN, NO_SERVER, INTERRUPTED = 1, 2, 3, 130
+REFUSED, NO_SERVER, INTERRUPTED = 1, 3, 130
 
 
 def command_line(machine: Machine) -> typer.Typer:
@@ -80,16 +79,12 @@ def run(machine: Machine, arguments: list[str] | None = None) -> int:
         The exit code.
     """
     try:
-        code = command_line(machine)(arguments, standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        return WRONGLY_WRITTEN
-    except (click.Abort, KeyboardInterrupt):
+        command_line(machine)(arguments)
+    except SystemExit as done:  # how typer ends: also after it has said what was written wrongly
+        return done.code if isinstance(done.code, int) else 0
+    except KeyboardInterrupt:
         fail("interrupted")
         return INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
     except ApiError as error:
         problems = [
             f"{p.file}:{p.line}:{p.column} {p.path}: {p.message}\n    → {p.hint}" for p in error.problems
@@ -113,7 +108,7 @@ def run(machine: Machine, arguments: list[str] | None = None) -> int:
     except OSError as error:
         fail(str(error))
         return REFUSED
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 def _way_out(error: ApiError) -> str | None:

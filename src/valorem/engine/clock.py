@@ -86,6 +86,7 @@ def advance_clock(
         assert periods is not None
         if not 1 <= periods <= _MOST_PERIODS:
             raise InvalidInputError(f"{periods} periods", field="periods", hint=f"1 to {_MOST_PERIODS}")
+        closed += close_due(engine, workspace)  # a border already reached is not one to go to
         for _ in range(periods):
             closed += _walk(engine, workspace, _next_border(engine, workspace, contract))
     with engine.transaction(workspace) as tx:
