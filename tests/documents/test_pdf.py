@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from io import BytesIO
+from pathlib import Path
 from string import Formatter
 
 import pytest
@@ -19,6 +20,7 @@ from valorem.documents.words import languages, words_for
 pypdf = pytest.importorskip("pypdf", reason="reads the PDFs; comes with the extra `einvoice`")
 
 D = Decimal
+DEJAVU = Path("/usr/share/fonts/truetype/dejavu")
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
@@ -169,6 +171,14 @@ def test_letters_that_no_font_has_are_told():
     with pytest.raises(InvalidInputError) as refused:
         render_pdf(document(buyer=replace(BUYER, name="株式会社")), "en")
     assert refused.value.field == "fonts"
+
+
+@pytest.mark.skipif(not DEJAVU.is_dir(), reason="no DejaVu fonts on this machine")
+def test_a_folder_of_fonts_gives_more_letters():
+    made = document(buyer=replace(BUYER, name="ⵜⴰⵎⴰⵣⵉⵖⵜ"), usage=())
+    with pytest.raises(InvalidInputError):
+        render_pdf(made, "en")
+    assert "ⵜⴰⵎⴰⵣⵉⵖⵜ" in text(render_pdf(made, "en", fonts=DEJAVU))
 
 
 def test_what_is_no_locale_or_colour():

@@ -266,7 +266,7 @@ def _rate(rate: TaxRate, words: Words) -> str:
 
 def _payment(document: InvoiceDocument, words: Words) -> str:
     if document.kind == "credit_note":
-        return ""
+        return f"{words.labels['corrects']} {words.own(document.corrects)}" if document.corrects else ""
     if document.due <= 0 or document.due_on is None:
         return words.labels["settled"]
     amount = words.money(document.due, document.currency)

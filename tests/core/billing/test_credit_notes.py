@@ -15,7 +15,7 @@ from valorem.core.billing.credit_notes import (
 )
 from valorem.core.billing.tax_rates import TaxRate
 from valorem.core.billing.taxes import Taxable, tax_lines
-from valorem.core.errors import InvalidInputError, UnprocessableError, ValoremError
+from valorem.core.errors import InvalidInputError, UnprocessableError
 from valorem.core.money import minor_digits
 
 D = Decimal
@@ -96,6 +96,7 @@ def test_notes_never_pass_the_invoice_and_the_last_one_ends_even(data):
     taxed = tax_lines(lines, currency=currency)
     billed = Creditable("INV-1", currency, creditable_lines(taxed.lines, off), taxed.gross, D(0))
     notes: list[CreditNote] = []
+    refused: list[str] = []
     for _ in range(data.draw(st.integers(0, 5))):
         left = room(billed, notes).lines
         amounts = {
@@ -103,12 +104,13 @@ def test_notes_never_pass_the_invoice_and_the_last_one_ends_even(data):
         }
         try:
             notes.append(draft_credit_note(billed, amounts, notes, reason="part"))
-        except ValoremError as error:
-            assert "a note over 0" in error.message
+        except UnprocessableError as error:
+            refused.append(error.message)
     try:
         notes.append(draft_credit_note(billed, None, notes, reason="rest"))
-    except ValoremError as error:
-        assert "a note over 0" in error.message
+    except UnprocessableError as error:
+        refused.append(error.message)
+    assert all("a note over 0" in message for message in refused)
     assert sum((note.total for note in notes), D(0)) == billed.total
     for line in billed.lines:
         taken = [each for note in notes for each in note.lines if each.key == line.key]
