@@ -95,7 +95,7 @@ def burns_of(
     """
     period = _Period()
     burns = []
-    for bucket in sorted(buckets, key=lambda bucket: bucket.at):
+    for bucket in _merged(buckets):
         version = table.price.at(bucket.at, zone)
         for measured in sorted(
             bucket.measured, key=lambda each: (version.rank(each.dimensions), _name(each.dimensions))
@@ -106,6 +106,27 @@ def burns_of(
             if amount:
                 burns.append(Burn(bucket.at, f"{table.meter} {key}".rstrip(), amount, _work(table, measured)))
     return tuple(burns)
+
+
+def _merged(buckets: Iterable[Bucket]) -> list[Bucket]:
+    """One bucket for each instant, in order; usage that agrees in all dimensions is added up."""
+    instants: dict[datetime, dict[str, Measured]] = {}
+    for bucket in buckets:
+        found = instants.setdefault(bucket.at, {})
+        for measured in bucket.measured:
+            name = _name(measured.dimensions)
+            known = found.get(name)
+            found[name] = (
+                measured
+                if known is None
+                else Measured(
+                    measured.dimensions,
+                    known.quantity + measured.quantity,
+                    known.events + measured.events,
+                    known.values + measured.values,
+                )
+            )
+    return [Bucket(at, tuple(found.values())) for at, found in sorted(instants.items())]
 
 
 def _cost(
