@@ -183,10 +183,12 @@ def main() -> None:
 def _run(app: "FastAPI", listener: socket.socket, settings: Settings) -> None:
     import uvicorn
 
+    from valorem.api.patience import PatientProtocol
+
     config = uvicorn.Config(
         app,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http="httptools",
+        http=PatientProtocol,
         ws="none",
         log_config=None,
         log_level=settings.log_level,

@@ -159,7 +159,7 @@ def test_a_rejected_event_is_told_and_the_command_fails(sandbox: Running) -> Non
     found = sandbox.command("events", "send", "-", given='{"specversion": "1.0"}\n')
     assert found.returncode == 1
     assert "1 rejected" in found.stdout
-    assert "id" in found.stdout
+    assert "type is missing" in found.stdout
 
 
 def test_a_catalog_s_problems_come_with_file_and_line(sandbox: Running, tmp_path: Path) -> None:
