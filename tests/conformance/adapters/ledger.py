@@ -13,6 +13,7 @@ from valorem.core.ledger.account import Account, Facts, Phase
 from valorem.core.ledger.burns import Burn, Reset
 from valorem.core.ledger.grants import Grant, Refill
 from valorem.core.ledger.history import history
+from valorem.core.ledger.levels import level_phases
 from valorem.core.ledger.policies import CreditPolicies
 from valorem.core.ledger.replay import opening, replay
 from valorem.core.ledger.resets import check_reset, natural_resets
@@ -88,7 +89,7 @@ def resets(given: Sequence[Any], *, keep: bool) -> tuple[Reset, ...]:
 @adapter("credit_burndown")
 def credit_burndown(inputs: Inputs) -> Any:
     if inputs.get("aggregation", "SUM") not in ("SUM", "COUNT"):
-        raise Unsupported(f"burning by the {inputs['aggregation']} of a meter")
+        return credit_level(inputs)
     facts = Facts(
         grants=tuple(map(grant, inputs["grants"])),
         burns=burns(inputs["usage_events"]),
@@ -114,6 +115,23 @@ def credit_burndown(inputs: Inputs) -> Any:
     except InvalidInputError:
         return {"error": True}
     return asked_account(inputs["case"], account, facts)
+
+
+def credit_level(inputs: Inputs) -> Any:
+    if inputs["aggregation"] != "LATEST" or inputs.get("resets"):
+        raise Unsupported(f"burning by the {inputs['aggregation']} of a meter")
+    limits = tuple(map(grant, inputs["grants"]))
+    since, until = parse_instant(inputs["start_snapshot"]["at"]), parse_instant(inputs["until"])
+    phases = level_phases(limits, burns(inputs["usage_events"]), since, until, CARRIED)
+    return asked(
+        inputs["case"],
+        {
+            "balances": phases[-1].balances,
+            "balance": phases[-1].balance,
+            "overage": phases[-1].overage,
+            "segment_count": len(phases),
+        },
+    )
 
 
 def asked_account(case: Any, account: Account, facts: Facts) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from valorem.core.ledger.account import Account, Facts
 from valorem.core.ledger.burns import Burn, Reset, adjustments
 from valorem.core.ledger.caps import Cap
 from valorem.core.ledger.grants import Grant, Refill, change_expiry, check_voidable, void
+from valorem.core.ledger.levels import level_phases
 from valorem.core.ledger.order import in_order
 from valorem.core.ledger.policies import CreditPolicies, Criterion
 from valorem.core.ledger.replay import opening, replay, spendable
@@ -308,3 +309,37 @@ def test_huge_amounts_lose_no_digit() -> None:
         Burn(at(1), "x", Decimal("0.000000000001")),
     )
     assert account.balance == Decimal("999999999999999999.999999999998")
+
+
+def test_a_level_takes_its_part_of_full_grants_in_every_stretch() -> None:
+    grants = (grant("g", 10, 0, 6, priority=1), grant("h", 20, 2))
+    phases = level_phases(grants, (burn(1, 8), burn(3, 25), burn(4, 12)), at(0), at(8))
+    assert [(each.level, each.balance, each.overage) for each in phases] == [
+        (8, 2, 0),
+        (12, 18, 0),
+        (12, 8, 0),
+    ]
+    assert phases[1].balances == {"g": 0, "h": 18}
+    over = level_phases(grants[:1], (burn(1, 15),), at(0), at(5))
+    assert (over[-1].balance, over[-1].overage) == (0, 5)
+
+
+def test_a_closed_checkpoint_needs_only_the_grants_that_live() -> None:
+    grants = tuple(grant(f"g{hour:03}", 10, hour, hour + 5) for hour in range(200))
+    burns = tuple(burn(hour, 7) for hour in range(210))
+    facts = Facts(grants, burns)
+    checkpoint = replay(facts, at(150)).checkpoint.closed()
+    assert len(checkpoint.lots) <= 6
+    live = Facts(checkpoint.needs(grants), tuple(each for each in burns if each.at >= at(150)))
+    for hours in (150, 151, 177, 203, 210):
+        resumed, whole = replay(live, at(hours), checkpoint=checkpoint), replay(facts, at(hours))
+        assert (resumed.balance, resumed.overage) == (whole.balance, whole.overage)
+        assert {lot for lot in whole.lots if not lot.ended} == {lot for lot in resumed.lots if not lot.ended}
+
+
+def test_a_correction_after_closing_gives_nothing_back_to_what_has_ended() -> None:
+    facts = Facts((grant("g", 10, 0, 5), grant("h", 10, 5)), (burn(1, 6),))
+    checkpoint = replay(facts, at(8)).checkpoint.closed()
+    late = Facts(checkpoint.needs(facts.grants), (burn(9, -4),))
+    account = replay(late, at(10), checkpoint=checkpoint)
+    assert (account.balance, account.overage) == (10, -4)

@@ -1,7 +1,7 @@
 """What is true of one account of one credit type at one instant."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple
@@ -139,6 +139,21 @@ class Checkpoint:
     used_in_period: Decimal = ZERO
     drawn_in_period: Decimal = ZERO
     overage: Decimal = ZERO
+
+    def closed(self) -> "Checkpoint":
+        """The same without what is over: lots that have ended and hold nothing, and what was taken from them.
+
+        For the end of a closed period. A correction after it gives nothing back to those lots any more, and a replay from
+        here needs only the grants that :meth:`needs` names, however many there have been.
+        """
+        lots = tuple(lot for lot in self.lots if lot.held or not lot.ended)
+        kept = {lot.key for lot in lots}
+        return replace(self, lots=lots, taken=tuple(each for each in self.taken if each.lot in kept))
+
+    def needs(self, grants: Iterable[Grant]) -> tuple[Grant, ...]:
+        """The grants a replay from here has to know: those it has lots of, and those that begin later."""
+        known = {lot.key.grant for lot in self.lots}
+        return tuple(grant for grant in grants if grant.id in known or grant.start >= self.at)
 
     def holds_after(self, changed_at: datetime) -> bool:
         """Whether it is still true after something took effect at an instant."""

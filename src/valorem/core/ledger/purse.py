@@ -40,7 +40,7 @@ class Purse:
         }
         self.active = sorted((lot for lot in self.lots.values() if lot.usable), key=_rank)
         self.open_overage = list(start.open_overage)
-        self.taken = list(start.taken)
+        self.taken = [each for each in start.taken if each.lot is None or each.lot in self.lots]
         self.held = {hold: list(parts) for hold, parts in (start.held or {}).items()}
         self.capped = dict(start.capped or {})
         self.period_start = start.period_start
