@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.billing.make import utc
-from valorem.core.contracts.proration import WHOLE, share_of, takes_effect
+from valorem.core.contracts.proration import (
+    WHOLE,
+    Share,
+    capped_credit,
+    change_amounts,
+    share_of,
+    takes_effect,
+)
 from valorem.core.periods import Interval
 
 JULY = Interval(utc("2026-07-01"), utc("2026-08-01"))
@@ -58,3 +65,17 @@ def test_shares_of_adjacent_parts_add_up_to_the_whole(zone, policy, start, cuts)
 )
 def test_the_day_of_a_change_belongs_to_the_new_terms(policy, zone, effective):
     assert takes_effect(utc("2026-07-10T15:30"), zone, policy) == utc(effective)
+
+
+@given(
+    st.decimals(0, 1000, places=2),
+    st.decimals(0, 1000, places=2),
+    st.integers(0, 31),
+    st.decimals(0, 500, places=2),
+)
+def test_a_credit_never_passes_what_was_billed(old, new, days, paid):
+    rest = Share(Decimal(days), Decimal(31), "day")
+    changed = change_amounts(old, new, rest, "USD", paid=paid)
+    assert 0 <= -changed.credit <= paid
+    assert changed.net == changed.credit + changed.charge
+    assert capped_credit(old, paid, paid) == 0

@@ -33,6 +33,8 @@ def discount_lines(terms: Terms, period: Period, lines: Sequence[Line], given: G
         lines: Its fees, usage and charges.
         given: What each discount gave in earlier periods.
     """
+    if not any(standing.discounts for standing in terms.contract.agreed):
+        return ()
     policies = terms.at(period.interval.start).policies
     counting = discounts_in(terms.contract, period, by_kind=policies.discount_order == "by_kind")
     if not counting:

@@ -6,6 +6,7 @@ The invoice at border ``n`` closes period ``n - 1`` (usage, fees in arrears) and
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from valorem.core.contracts.contract import Contract, Leg
 from valorem.core.errors import InvalidInputError
@@ -201,15 +202,23 @@ def _run_of(contract: Contract, index: int) -> _Run:
 
 
 def _runs(contract: Contract) -> tuple[_Run, ...]:
-    legs = [Leg(contract.start, contract.every, contract.anchor)]
-    legs += (leg for leg in contract.legs if contract.end is None or leg.since < contract.end)
-    stops = [*(leg.since for leg in legs[1:]), contract.end]
+    return _runs_of(
+        contract.start, contract.end, contract.every, contract.anchor, contract.time_zone, contract.legs
+    )
+
+
+@lru_cache(maxsize=4096)
+def _runs_of(
+    start: datetime, end: datetime | None, every: Cadence, anchor: datetime, zone: str, legs: tuple[Leg, ...]
+) -> tuple[_Run, ...]:
+    rows = [Leg(start, every, anchor), *(leg for leg in legs if end is None or leg.since < end)]
+    stops = [*(leg.since for leg in rows[1:]), end]
     runs: list[_Run] = []
     offset: int | None = 0
-    for (since, every, anchor), stop in zip(legs, stops, strict=True):
+    for (since, interval, counted_from), stop in zip(rows, stops, strict=True):
         assert offset is not None  # only the last run is open-ended
-        zone = contract.time_zone
-        run = _Run(since, stop, every, anchor, zone, index_at(anchor, every, zone, since), offset)
+        first = index_at(counted_from, interval, zone, since)
+        run = _Run(since, stop, interval, counted_from, zone, first, offset)
         offset = run.following
         runs.append(run)
     return tuple(runs)

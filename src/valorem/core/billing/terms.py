@@ -1,6 +1,6 @@
 """Terms: a contract with everything of its catalog versions that its invoices follow from."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -120,10 +120,12 @@ def terms_of(
     return Terms(contract, first.plan, _every(stretches), first.policies, stretches)
 
 
-def _every(stretches: Iterable[Stretch]) -> tuple[PricedMeter, ...]:
+def _every(stretches: Sequence[Stretch]) -> tuple[PricedMeter, ...]:
+    if len(stretches) == 1:
+        return stretches[0].priced
     found = {
         (each.key, each.meter.fingerprint()): each
-        for stretch in reversed([*stretches])
+        for stretch in reversed(stretches)
         for each in stretch.priced
     }
     return tuple(found.values())
@@ -137,8 +139,11 @@ def _stretches(
         catalog = version(standing.catalog_version)
         listed = catalog.plan(standing.plan)
         plan = effective_plan(contract, standing, catalog, since)
-        unchanged = known is not None and plan.prices == listed.prices and len(contract.agreed) == 1
-        priced = known if unchanged and known is not None else priced_meters(plan, catalog)
+        priced = (
+            known
+            if known is not None and plan is listed and len(contract.agreed) == 1
+            else priced_meters(plan, catalog)
+        )
         policies = contract.policies or listed.policies
         trial_ends = trial_end(contract, listed)
         trying = trial_ends is not None and since < trial_ends

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
 from typing import NamedTuple
@@ -113,7 +114,7 @@ class Contract:
             if any(later <= earlier for earlier, later in pairwise(instants)):
                 raise InvalidInputError("changes must be in order of time", field=name)
 
-    @property
+    @cached_property
     def agreed(self) -> tuple[Standing, ...]:
         """How it stands from which instant on; the first from the contract's start at the latest."""
         return self.standings or (

@@ -25,13 +25,16 @@ from valorem.core.pricing.price import Price
 def effective_plan(contract: Contract, standing: Standing, catalog: Catalog, at: datetime) -> Plan:
     """The plan as it is charged at an instant: every amount in the contract's currency, with all that was agreed.
 
-    Its prices are in place, its add-ons have become fees per key, it has no phases, currencies or trial left.
+    Its add-ons have become fees per key, and nothing is left of its phases and further currencies. Where nothing was
+    agreed beside it, it is the plan itself.
 
     Raises:
         NotFoundError: Where the catalog version has no such plan.
         UnprocessableError: Where the plan has no amounts in the contract's currency.
     """
     plan = in_currency(catalog.plan(standing.plan), contract.currency)
+    if not (plan.addons or plan.phases or _agrees_amounts(standing)):
+        return plan
     phases = plan.phases if standing.phases is None else standing.phases
     phase = phase_at(contract, phases, at) or Phase()
     overrides = [each for each in standing.overrides if each.in_force(at)]
@@ -57,6 +60,17 @@ def effective_plan(contract: Contract, standing: Standing, catalog: Catalog, at:
             "minimum": standing.minimum or phase.minimum or plan.minimum,
             "maximum": standing.maximum or phase.maximum or plan.maximum,
         }
+    )
+
+
+def _agrees_amounts(standing: Standing) -> bool:
+    """Whether anything is agreed that changes the plan's own amounts."""
+    return bool(
+        standing.overrides
+        or standing.phases is not None
+        or standing.minimum
+        or standing.maximum
+        or any(each.usage is not None for each in standing.discounts)
     )
 
 
