@@ -12,6 +12,8 @@ from valorem.core.billing.draft import draft_invoice
 from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.needs import PeriodUsage, usage_needs
 from valorem.core.billing.schedule import contract_period
+from valorem.core.billing.tax_rates import TaxRate
+from valorem.core.billing.taxes import Taxable, tax_lines
 from valorem.core.billing.terms import Terms, terms_of
 from valorem.core.calendar import add_days, local_date, start_of_day
 from valorem.core.catalog.catalog import Catalog
@@ -23,7 +25,6 @@ from valorem.core.metering.measured import Measured
 from valorem.core.metering.meter import Meter
 from valorem.core.numbers import plain
 from valorem.core.periods import Cadence, Interval, calendar_anchor
-from valorem.core.pricing.adjustments import settle
 from valorem.core.time import quarter_hour_of
 from valorem.core.units import write_span
 
@@ -172,8 +173,8 @@ def exact_total(lines: Iterable[Line]) -> Decimal:
 
 def taxed(net: Decimal, tax: Any) -> tuple[Decimal, Decimal]:
     """Tax and total of a net amount in USD, at a rate in percent."""
-    settled = settle(net, currency="USD", tax_rate=cents(tax or 0))
-    return settled.tax, settled.total
+    settled = tax_lines([Taxable("net", net, (TaxRate("tax", "Tax", cents(tax or 0)),))], currency="USD")
+    return settled.tax, settled.gross
 
 
 def zone_of(text: str | None) -> str:

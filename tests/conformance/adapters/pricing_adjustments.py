@@ -6,8 +6,11 @@ from typing import Any
 
 from tests.conformance.adapters.pricing import asked, exact_amount, number, tiered, version
 from tests.conformance.runner import Inputs, Unsupported, adapter
+from valorem.core.billing.settlement import settle_invoice
+from valorem.core.billing.tax_rates import TaxRate
+from valorem.core.billing.taxes import Taxable
 from valorem.core.contracts.proration import Share
-from valorem.core.pricing.adjustments import Adjustment, AdjustmentKind, adjust, settle, split_discount
+from valorem.core.pricing.adjustments import Adjustment, AdjustmentKind, adjust, split_discount
 from valorem.core.pricing.slices import rate_slice, usage_discount
 
 KINDS: dict[str, AdjustmentKind] = {
@@ -114,11 +117,12 @@ def invoice_pipeline(inputs: Inputs) -> Any:
     if "invoice_coupon" in inputs:
         changes.append(Adjustment("amount", number(inputs["invoice_coupon"])))
     adjusted = adjust(lines, changes, currency="USD")
-    settled = settle(
-        adjusted.total,
+    prepaid = number(inputs.get("prepaid_credits", inputs.get("wallet")))
+    tax = TaxRate("tax", "Tax", number(inputs.get("tax")))
+    settled = settle_invoice(
+        [Taxable("invoice", adjusted.total, (tax,))],
         currency="USD",
-        tax_rate=number(inputs.get("tax")),
-        prepaid=number(inputs.get("prepaid_credits", inputs.get("wallet"))),
+        prepaid=prepaid,
         applied="after tax" if inputs.get("tax_before_wallet") else "before tax",
     )
     return asked(
@@ -128,10 +132,10 @@ def invoice_pipeline(inputs: Inputs) -> Any:
             "after_discount": adjusted.after_discounts,
             "after_discounts": adjusted.after_discounts,
             "minimum_topup": adjusted.topup,
-            "taxable": settled.taxable,
-            "tax": settled.tax,
+            "taxable": settled.taxed.net,
+            "tax": settled.taxed.tax,
             "credits_used": settled.prepaid_used,
-            "credits_left": settled.prepaid_left,
+            "credits_left": prepaid - settled.prepaid_used,
             "due": settled.due,
             "total": settled.due,
         },

@@ -140,6 +140,7 @@ def test_the_slices_and_the_last_invoice_are_the_price_of_the_whole(used, cuts):
             terms, period, answer(needs, [use for use in used if use.at < now]), needs, billed
         )
         assert {line.kind for line in so_far} <= {"usage"}
+        assert all((line.timing == "adjustment") == (line.amount < 0) for line in so_far)
         billed.extend(so_far)
         usage = [line for line in billed if line.kind == "usage"]
         whole = period_charges(

@@ -120,6 +120,10 @@ def test_prepaid_credit_lessens_the_tax_or_pays_it():
     assert (before.taxed.tax, before.total, before.due) == (D(12), D(72), D(62))
     after = settle_invoice(line, currency="EUR", prepaid=D(40), applied="after tax")
     assert (after.taxed.tax, after.total, after.due) == (D(20), D(120), D(80))
+    published = [Taxable("a", D(70), (rate("0.0825"),))]
+    assert settle_invoice(published, currency="USD", prepaid=D(5)).due == D("70.36")
+    assert settle_invoice(published, currency="USD", prepaid=D(5), applied="after tax").due == D("70.78")
+    assert settle_invoice([Taxable("a", D(400))], currency="USD", prepaid=D(500)).prepaid_used == D(400)
     owed = settle_invoice([Taxable("a", D(-5), (rate("0.20"),))], currency="EUR", balance=D(3))
     assert (owed.to_balance, owed.due, owed.balance_used) == (D(6), D(0), D(0))
     with pytest.raises(InvalidInputError, match="cannot be used"):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.core.pricing.builders import rows
 from valorem.core.errors import InvalidInputError
-from valorem.core.pricing.adjustments import Adjustment, adjust, settle, split_discount
+from valorem.core.pricing.adjustments import Adjustment, adjust, split_discount
 
 D = Decimal
 
@@ -65,11 +65,3 @@ def test_lines_always_sum_to_the_total(lines, off, percent, least):
 @given(st.dictionaries(st.sampled_from("abc"), amounts, min_size=1), amounts)
 def test_a_split_discount_never_exceeds_the_lines(lines, off):
     assert sum(split_discount(lines, off, "USD").values()) == min(off, sum(lines.values()))
-
-
-def test_prepaid_before_tax_lessens_what_is_taxed():
-    before = settle(D(70), currency="USD", tax_rate=D("0.0825"), prepaid=D(5))
-    after = settle(D(70), currency="USD", tax_rate=D("0.0825"), prepaid=D(5), applied="after tax")
-    assert [before.taxable, before.tax, before.due] == rows(65, D("5.36"), D("70.36"))
-    assert [after.taxable, after.tax, after.due] == rows(70, D("5.78"), D("70.78"))
-    assert settle(D(400), currency="USD", prepaid=D(500)).prepaid_left == 100

@@ -5,7 +5,7 @@ the same way, so whatever the slices took too early (a volume tier reached later
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -88,7 +88,8 @@ def slice_lines(
 ) -> tuple[Line, ...]:
     """The usage lines of a progressive invoice: what the running period's usage comes to, less what was billed for it.
 
-    Fees, minimums and maximums wait for the invoice that closes the period.
+    Fees, minimums and maximums wait for the invoice that closes the period. More of a charge that was billed in part is no
+    adjustment; only what goes back is.
 
     Args:
         terms: The contract's terms.
@@ -99,7 +100,13 @@ def slice_lines(
     """
     charged = [line for line in period_charges(terms, period, usage, needs).lines if line.kind == "usage"]
     before = [line for line in billed if line.kind == "usage" and line.period_index == period.index]
-    return tuple(unbilled(charged, before, closing=True))
+    names = {line.charge: line.description for line in charged}
+    return tuple(
+        replace(line, timing="in_arrears", description=f"{names[line.charge]} (since the last invoice)")
+        if line.timing == "adjustment" and line.amount > 0 and line.charge in names
+        else line
+        for line in unbilled(charged, before, closing=True)
+    )
 
 
 @exact

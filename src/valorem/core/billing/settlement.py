@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Literal
 
 from valorem.core.billing.taxes import Taxable, Taxed, TaxMode, TaxRounding, tax_lines
 from valorem.core.errors import InvalidInputError
 from valorem.core.money import Rounding, allocate
 from valorem.core.numbers import ZERO, exact, plain
-from valorem.core.pricing.adjustments import PrepaidApplied
+
+PrepaidApplied = Literal["before tax", "after tax"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Adjustments of a whole invoice: discounts, its minimum and maximum, prepaid credit and tax, in one fixed order."""
+"""Adjustments of a whole invoice: discounts, its minimum and its maximum, in one fixed order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ from valorem.core.numbers import ZERO, exact, plain
 #: Usage discounts come first because they act on quantities, before pricing (``included`` of a price).
 ADJUSTMENT_ORDER = ("usage", "amount", "percent", "minimum", "maximum")
 AdjustmentKind = Literal["amount", "percent", "minimum", "maximum"]
-PrepaidApplied = Literal["before tax", "after tax"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,52 +138,3 @@ def split_discount(lines: Mapping[str, Decimal], amount: Decimal, currency: str)
     whole = sum(lines.values(), ZERO)
     shares = allocate(min(amount, whole), list(lines.values()), currency)
     return dict(zip(lines, shares, strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What an invoice comes to after prepaid credit and tax.
-
-    Attributes:
-        taxable: What the tax is charged on.
-        tax: Rounded once.
-        prepaid_used: Credit taken.
-        prepaid_left: Credit that remains.
-        total: Taxable amount and tax, before a credit that is applied after tax.
-        due: What is left to pay.
-    """
-
-    taxable: Decimal
-    tax: Decimal
-    prepaid_used: Decimal
-    prepaid_left: Decimal
-    total: Decimal
-    due: Decimal
-
-
-@exact
-def settle(
-    amount: Decimal,
-    *,
-    currency: str,
-    tax_rate: Decimal = ZERO,
-    prepaid: Decimal = ZERO,
-    applied: PrepaidApplied = "before tax",
-    rounding: Rounding = "half_up",
-) -> Settled:
-    """Apply prepaid credit and tax.
-
-    Args:
-        amount: After adjustments.
-        currency: ISO 4217 code.
-        tax_rate: As a share; the sum of all rates.
-        prepaid: Credit that may be used.
-        applied: ``before tax``: credit lessens what is taxed; ``after tax``: it pays the taxed sum.
-        rounding: Of the tax.
-    """
-    before = min(prepaid, max(ZERO, amount)) if applied == "before tax" else ZERO
-    taxable = amount - before
-    tax = round_money(taxable * tax_rate, currency, rounding)
-    total = taxable + tax
-    after = min(prepaid, max(ZERO, total)) if applied == "after tax" else ZERO
-    return Settled(taxable, tax, before + after, prepaid - before - after, total, total - after)
