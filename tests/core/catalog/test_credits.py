@@ -31,6 +31,8 @@ burn:
   storage_gb: {model: per_unit, amount: 2}
 packs:
   small: {amount: 250, price: {USD: 10}, expires: 12 months}
+caps:
+  share: {amount: 100, every: week, per: member, of: pool, scope: {meters: [tokens]}}
 policies: {order: expiry first, overage: block}
 """
 GRANTS = """\
@@ -81,6 +83,13 @@ def test_the_meters_that_burn_tables_derive_are_counted() -> None:
     assert len(after) == len(before) + 1
 
 
+def test_a_cap_begins_with_a_local_day() -> None:
+    terms = parse_catalog(FILES).credit("ai_credits").caps["share"]
+    cap = terms.cap("share", datetime(2026, 3, 4, 12, tzinfo=UTC), "Europe/Berlin")
+    assert (cap.anchor, cap.per, cap.of) == (datetime(2026, 3, 3, 23, tzinfo=UTC), "member", "pool")
+    assert cap.scope.meters == ("tokens",)
+
+
 def test_money_is_a_credit_type_too() -> None:
     money = parse_catalog({**TREE, "credits/prepaid.yaml": "credit: prepaid\nmoney: USD\n"}).credit("prepaid")
     now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -99,6 +108,7 @@ def test_money_is_a_credit_type_too() -> None:
         ("  ai_credits: {amount: 500", "  credits: {amount: 500", "there is no credit credits"),
         ("{products: [tokens]}", "{products: [chat]}", "there is no feature chat"),
         ("{products: [tokens]}", "{meters: [chat]}", "there is no meter chat"),
+        ("{meters: [tokens]}", "{meters: [chats]}", "there is no meter chats"),
     ],
 )  # fmt: skip
 def test_a_name_that_leads_nowhere_is_told(found: str, replacement: str, message: str) -> None:
@@ -121,6 +131,8 @@ def test_a_name_that_leads_nowhere_is_told(found: str, replacement: str, message
         ("price: {USD: 10}", "price: {}"),
         ("cap_share: 50%", "cap_share: 150%"),
         ("every: once", "every: 2 hours"),
+        ("every: week", "every: minute"),
+        ("overage: block", "soft_limit: 90%"),
     ],
 )
 def test_what_cannot_be_is_refused(found: str, replacement: str) -> None:

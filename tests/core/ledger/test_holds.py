@@ -8,6 +8,7 @@ import pytest
 from tests.core.ledger.build import HOUR, at, burn, grant
 from valorem.core.errors import ConflictError, InvalidInputError, UnprocessableError
 from valorem.core.ledger.account import Facts
+from valorem.core.ledger.admission import Admission, admit
 from valorem.core.ledger.holds import Hold, expire, hold, release, settle
 from valorem.core.ledger.policies import CreditPolicies
 from valorem.core.ledger.replay import replay, spendable
@@ -119,3 +120,28 @@ def test_many_holds_never_reserve_more_than_there_is() -> None:
         answers.append(asked.state)
     assert answers == ["held"] * 9 + ["refused"] * 11
     assert replay(facts, at(1)).held == 90
+
+
+def test_what_happens_when_credits_run_out_is_a_policy() -> None:
+    account = replay(Facts((grant("g", 100),), (burn(1, 90),)), at(2))
+    verdicts = {
+        overage: admit(
+            Decimal(30), account.available, account, CreditPolicies.model_validate({"overage": overage})
+        )
+        for overage in ("bill", "block", "throttle")
+    }
+    assert verdicts == {name: Admission(name, Decimal(20)) for name in verdicts}  # type: ignore[arg-type]
+    assert admit(Decimal(10), account.available, account, BLOCK) == Admission("allow", Decimal(0))
+
+
+def test_a_soft_limit_lets_a_share_more_through_and_no_more() -> None:
+    soft = CreditPolicies.model_validate({"overage": "block", "soft_limit": "125%"})
+    for used, amount, verdict in (
+        (100, 25, "allow"),
+        (100, 26, "block"),
+        (120, 5, "allow"),
+        (120, 6, "block"),
+        (90, 35, "allow"),
+    ):
+        account = replay(Facts((grant("g", 100),), (burn(1, used),)), at(2))
+        assert admit(Decimal(amount), account.available, account, soft).verdict == verdict

@@ -25,6 +25,8 @@ def check_credit(source: Source, credit: CreditType | None, names: Names) -> Ite
         yield source.problem(
             ("member",), f"no meter that burns {credit.key} has a dimension {credit.member}", hint
         )
+    for key, cap in credit.caps.items():
+        yield from _check_scope(source, ("caps", key, "scope"), cap.scope, names)
     for key, pack in credit.packs.items():
         yield from _check_scope(source, ("packs", key, "scope"), pack.scope, names)
 

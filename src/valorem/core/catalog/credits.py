@@ -14,7 +14,7 @@ from valorem.core.errors import InvalidInputError
 from valorem.core.ledger.policies import CreditPolicies
 from valorem.core.ledger.rollover import Rollover
 from valorem.core.ledger.tables import BURNING
-from valorem.core.ledger.terms import GrantScope
+from valorem.core.ledger.terms import CapTerms, GrantScope
 from valorem.core.money import minor_digits, parse_currency
 from valorem.core.pricing.dates import Start, in_force
 from valorem.core.pricing.price import Price
@@ -113,6 +113,7 @@ class CreditType(Entry):
             are credits. Usage without a row burns nothing.
         member: The meters' dimension that says who used something, for allowances and shares of a pool.
         packs: What is sold, by key.
+        caps: How many credits may be used in a day, a week, a month, by key.
         policies: How credits are used up.
     """
 
@@ -126,6 +127,7 @@ class CreditType(Entry):
     burn: Annotated[Mapping[Key, PlanPrice], AfterValidator(_burning)] = Field(default_factory=dict)
     member: str | None = None
     packs: Mapping[Key, Pack] = Field(default_factory=dict)
+    caps: Mapping[Key, CapTerms] = Field(default_factory=dict)
     policies: CreditPolicies = CreditPolicies()
 
     @property

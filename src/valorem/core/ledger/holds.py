@@ -67,7 +67,8 @@ def hold(
     Args:
         request_id: The client's id for the reservation.
         amount: Credits, above zero.
-        available: What this work may use now: the balance its grants and caps allow, less what is held.
+        available: What this work may use now (:func:`valorem.core.ledger.replay.spendable`), and the soft room where there is
+            any (:func:`valorem.core.ledger.admission.soft_room`).
         now: The instant of the request.
         lasts: For how long; an interval, never an instant of the client's clock.
         work: What it is for.

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from valorem.core.catalog.entry import Entry
+from valorem.core.numbers import ONE
+from valorem.core.units import Share
 
 #: One thing by which grants are compared; what is named first in it is used first.
 Criterion = Literal[
@@ -46,6 +48,8 @@ class CreditPolicies(Entry):
         corrections: Whether a negative burn gives back what was drawn last, or stands as a credit on the bill.
         settle_above: What a settlement above its hold does: uses what else is available and counts the rest as overage,
             or is refused.
+        soft_limit: Up to which share of the credits granted work goes on where ``overage`` is block: 125% lets a quarter
+            more through.
     """
 
     order: Annotated[tuple[Criterion, ...], BeforeValidator(_named), Field(min_length=1)] = ORDERS[
@@ -55,6 +59,7 @@ class CreditPolicies(Entry):
     uncovered: Literal["stands", "carried"] = "stands"
     corrections: Literal["restore", "keep"] = "restore"
     settle_above: Literal["allow", "refuse"] = "allow"
+    soft_limit: Annotated[Share, Field(ge=1)] = ONE
 
 
 DEFAULT_CREDIT_POLICIES = CreditPolicies()

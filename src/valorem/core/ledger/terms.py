@@ -1,14 +1,18 @@
 """Grant terms: the credits a plan gives, as the catalog writes them."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Literal, cast
 
 from pydantic import AfterValidator, Field
 
+from valorem.core.calendar import local_date, start_of_day
 from valorem.core.catalog.entry import Entry, Key
+from valorem.core.ledger.caps import Cap
 from valorem.core.ledger.rollover import Rollover
 from valorem.core.ledger.scope import Scope
 from valorem.core.numbers import ZERO
+from valorem.core.periods import Cadence, Unit
 from valorem.core.units import Amount, Quantity, Span
 
 
@@ -35,6 +39,37 @@ def _recurring(span: tuple[int, str]) -> tuple[int, str]:
     if span[1] in ("minute", "hour") or span[0] < 1:
         raise ValueError("credits are granted every one or more days, weeks, months, quarters or years")
     return span
+
+
+class CapTerms(Entry):
+    """How many credits may be used in each window of time.
+
+    Attributes:
+        amount: Credits for each window.
+        every: The length of a window; windows begin at the midnight before the contract's anchor.
+        per: Whether each member has a count of their own, or the account one.
+        of: Whether only the pool is limited, or allowances too.
+        scope: What work it is for.
+    """
+
+    amount: Quantity
+    every: Annotated[Span, AfterValidator(_recurring)]
+    per: Literal["member", "account"] = "account"
+    of: Literal["pool", "all"] = "all"
+    scope: GrantScope = GrantScope()
+
+    def cap(self, key: str, anchor: datetime, zone: str) -> Cap:
+        """The same as the ledger knows it.
+
+        Args:
+            key: Its key in the catalog.
+            anchor: The contract's anchor, at which a window begins.
+            zone: The contract's time zone.
+        """
+        count, unit = self.every
+        begins = start_of_day(local_date(anchor, zone), zone)
+        every = Cadence(count, cast("Unit", unit))
+        return Cap(key, self.amount, every, begins, zone, self.per, self.of, self.scope.scope)
 
 
 class GrantTerms(Entry):
