@@ -103,7 +103,7 @@ def test_json_that_is_none(furnished: World, body: bytes, field: str | None) -> 
     ("changed", "field"),
     [
         ({"id": "a\0b"}, "id"),
-        ({"id": "\ud800"}, "id"),
+        ({"id": "\ud800"}, None),
         ({"id": "x" * 65536}, "id"),
         ({"id": "é" * 128}, "id"),
         ({"id": ""}, "id"),
@@ -129,7 +129,7 @@ def test_json_that_is_none(furnished: World, body: bytes, field: str | None) -> 
         ({"time": "2026-03-10T12:06:00Z"}, "time"),
     ],
 )
-def test_attributes_that_are_not_right(furnished: World, changed: dict[str, Any], field: str) -> None:  # noqa: F811
+def test_attributes_that_are_not_right(furnished: World, changed: dict[str, Any], field: str | None) -> None:  # noqa: F811
     refused(furnished, json.dumps(json.loads(event("a")) | changed).encode(), field)
 
 
@@ -152,7 +152,8 @@ def test_many_property_names_are_no_reason_to_break(furnished: World) -> None:  
     )
     data |= {f"q{number}": number for number in range(10_000)}
     answer = furnished.send(json.dumps(json.loads(event("q")) | {"data": data}).encode(), SINGLE)
-    assert (answer.status_code, answer.json()["field"]) == (400, "data")
+    assert answer.status_code == 400
+    assert "bytes" in answer.json()["detail"]
 
 
 def test_a_body_that_pauses_is_given_up() -> None:

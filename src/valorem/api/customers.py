@@ -11,6 +11,7 @@ from valorem.api.pages import After, Limit, cursor_of, read_cursor
 from valorem.api.strict_json import StrictRoute
 from valorem.api.wire import Answer, Body, Instant, Name, Page, Text
 from valorem.engine import customers
+from valorem.engine.aliases import attach_alias
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"], route_class=StrictRoute)
 Reader = Annotated[Caller, Depends(Needs("read"))]
@@ -103,7 +104,7 @@ def list_customers(caller: Reader, after: After = None, limit: Limit = 50) -> Pa
 @router.post("/{key:path}/aliases", status_code=201, response_model=CustomerAnswer)
 def add_alias(key: Key, body: NewAlias, caller: Writer) -> Response:
     """Attach a subject: its events, past and future, are this customer's."""
-    return caller.once(lambda tx: CustomerAnswer.model_validate(customers.add_alias(tx, key, body.subject)))
+    return caller.once(lambda tx: CustomerAnswer.model_validate(attach_alias(tx, key, body.subject)))
 
 
 @router.get("/{key:path}")

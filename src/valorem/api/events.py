@@ -30,7 +30,7 @@ router = APIRouter(prefix="/v1/events", tags=["events"], route_class=StrictRoute
 Reader = Annotated[Caller, Depends(Needs("read"))]
 SCOPE = "events:write"
 _STATUSES = ("accepted", "duplicate", "conflict", "rejected")
-_SINGLE_TYPES = ("application/json", "application/cloudevents+json")
+_SINGLE, _EITHER = "application/cloudevents+json", "application/json"
 
 
 class Submits(Protocol):
@@ -150,7 +150,7 @@ async def _principal(gate: Gate, authorization: str | None) -> Any:
 
 def _is_single(content_type: str | None, body: bytes) -> bool:
     media_type = (content_type or "application/json").split(";")[0].strip().lower()
-    return media_type in _SINGLE_TYPES and body.lstrip()[:1] != b"["
+    return media_type == _SINGLE or (media_type == _EITHER and body.lstrip()[:1] != b"[")
 
 
 def _refusal(result: ItemResult) -> ValoremError | None:

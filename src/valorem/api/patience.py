@@ -26,7 +26,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Begin to wait for the rest of a later head."""
-        if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
+        cycle: Any = self.cycle  # none before the first request
+        if self._head_timer is None and (cycle is None or cycle.response_complete):
             self._await_head()
         super().data_received(data)
 
