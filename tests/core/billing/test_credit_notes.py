@@ -82,7 +82,7 @@ def test_a_line_taken_off_bounds_what_can_be_credited_on_the_others():
 
 
 @given(data=st.data())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_notes_never_pass_the_invoice_and_the_last_one_ends_even(data):
     currency = data.draw(st.sampled_from(["JPY", "EUR", "KWD", "CLF"]))
     digits = -minor_digits(currency)
@@ -115,8 +115,8 @@ def test_notes_never_pass_the_invoice_and_the_last_one_ends_even(data):
     for line in billed.lines:
         taken = [each for note in notes for each in note.lines if each.key == line.key]
         assert all(each.discount >= 0 and each.tax >= 0 for each in taken)
-        if line.total:
-            assert sum((each.amount for each in taken), D(0)) == line.amount
-            assert sum((each.total for each in taken), D(0)) == line.total
+        # What is left of an amount may be worth nothing after its discount; of the money nothing is left.
+        assert sum((each.amount for each in taken), D(0)) <= line.amount
+        assert sum((each.total for each in taken), D(0)) == line.total
     for note in notes:
         assert note.offset + note.refund + note.to_balance == note.total
