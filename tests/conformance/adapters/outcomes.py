@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,7 +15,7 @@ from valorem.core.numbers import ZERO
 from valorem.core.outcomes.attribution import attributed, split, weights
 from valorem.core.outcomes.billing import PeriodBill, activities_known, activities_of, bill
 from valorem.core.outcomes.definition import OutcomeDefinition
-from valorem.core.outcomes.durations import parse_duration, window_end, write_duration
+from valorem.core.outcomes.durations import Clock, parse_duration, window_end, write_duration
 from valorem.core.outcomes.evidence import CompiledOutcome, Evidence
 from valorem.core.outcomes.fold import fold, known_by
 from valorem.core.outcomes.frame import UTC_MONTHS, Frame
@@ -81,36 +81,35 @@ def once(value: Any) -> str:
         return f"{count} {str(unit).removesuffix('s')}s"
     if isinstance(value, str) and (match := re.fullmatch(r"(?:per_|once_per_)?(\d+)[_ ](\w+)", value)):
         return f"{match[1]} {match[2].removesuffix('s')}s"
-    return ONCE.get(value, value)
+    return str(ONCE.get(value, value))
+
+
+#: Members that a definition has under the same name.
+SAME = {"window_clock", "restart_on", "reversal_until", "reversal_policy", "late", "judged_at"}
+#: Members that are written otherwise: the definition's field and how its value is written.
+WRITTEN: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "window_s": ("window", seconds),
+    "window_days": ("window", "{} days".format),
+    "explicit_confirmation": ("explicit", str),
+    "one_per_key": ("one_per", once),
+    "one_per": ("one_per", once),
+    "one_per_days": ("one_per", "{} days".format),
+    "reversal_until_s": ("reversal_until", seconds),
+    "reversal_until_days": ("reversal_until", "{} days".format),
+}
+#: Members that say the price, or the contract's calendar.
+ELSEWHERE = {"price", "currency", "model", "tiers", "cap_amount", "minimum_amount", "zone", "time_zone"}
 
 
 def stated(fields: Mapping[str, Any]) -> OutcomeDefinition:
     """The definition of a case."""
-    told: dict[str, Any] = {"price": price_of(fields), "currency": fields.get("currency", "USD")}
-    read = {"price", "currency", "model", "tiers", "cap_amount", "minimum_amount"}
-    for name, value in fields.items():
-        match name:
-            case "window_s":
-                told["window"] = seconds(value)
-            case "window_days":
-                told["window"] = f"{value} days"
-            case "explicit_confirmation":
-                told["explicit"] = value
-            case "one_per_key" | "one_per":
-                told["one_per"] = once(value)
-            case "one_per_days":
-                told["one_per"] = f"{value} days"
-            case "reversal_until_s":
-                told["reversal_until"] = seconds(value)
-            case "reversal_until_days":
-                told["reversal_until"] = f"{value} days"
-            case "window_clock" | "restart_on" | "reversal_until" | "reversal_policy" | "late" | "judged_at":
-                told[name] = value
-            case "zone" | "time_zone":
-                pass
-            case _ if name not in read:
-                raise Unsupported(f"a definition with {name}")
-    return definition(**told)
+    if unknown := set(fields) - SAME - ELSEWHERE - set(WRITTEN):
+        raise Unsupported(f"a definition with {', '.join(sorted(unknown))}")
+    told = {name: value for name, value in fields.items() if name in SAME}
+    for name, (field, write) in WRITTEN.items():
+        if name in fields:
+            told[field] = write(fields[name])
+    return definition(**told, price=price_of(fields), currency=fields.get("currency", "USD"))
 
 
 def event(kind: str, at: str, key: str = "k", known_at: str | None = None, **data: Any) -> Recorded:
@@ -204,7 +203,7 @@ def by_month(chosen: OutcomeDefinition, outcomes: Iterable[Outcome], frame: Fram
 
 def one_state(inputs: Inputs) -> Any:
     """A single key whose success a rating may refute."""
-    rules = [{"event": "success", "kind": "success"}]
+    rules: list[dict[str, Any]] = [{"event": "success", "kind": "success"}]
     events = [event("success", inputs["success"])]
     for name, bound in inputs.get("refuting", {}).items():
         match = re.fullmatch(r"(\w+)_(at_most|below|at_least|above)", name)
@@ -263,7 +262,7 @@ def clocks(inputs: Inputs, frame: Frame) -> dict[str, Any]:
     for name, written in inputs["window"].items():
         text = re.sub(r"(?<=\d)h$", " hours", str(written))
         length = write_duration(parse_duration(text))
-        clock = "elapsed" if name == "elapsed" else "calendar_days"
+        clock: Clock = "elapsed" if name == "elapsed" else "calendar_days"
         chosen = definition(window=length, window_clock=clock)
         events = [event("success", inputs["success"])]
         if "refute" in inputs:
@@ -369,7 +368,9 @@ def version(fields: Mapping[str, Any], governed_by: str) -> DefinitionVersion:
 
 
 def governed_answer(governed: Governed) -> dict[str, Any]:
-    reached = {each.state: each.at for each in governed.outcome.transitions if each.state != "assumed"}
+    reached: dict[str, Any] = {
+        each.state: each.at for each in governed.outcome.transitions if each.state != "assumed"
+    }
     return {"version": governed.version.number if governed.version else None, **reached}
 
 
@@ -472,7 +473,7 @@ def shares(inputs: Inputs) -> dict[str, Any]:
         ordered = [each for each in ordered if attributed(each, success, within)]
     answers = {}
     for model in ("first", "last", "linear", "position", "time_decay"):
-        weighed = weights(ordered, success, model, half_life)  # type: ignore[arg-type]
+        weighed = weights(ordered, success, model, half_life)
         answers[model] = split(value, weighed, Decimal("0.01"))
     answers["shares"] = answers.get(inputs.get("model", "linear"), [])
     return answers

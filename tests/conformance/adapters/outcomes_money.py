@@ -24,12 +24,14 @@ from valorem.core.money import round_money
 from valorem.core.numbers import ZERO
 from valorem.core.outcomes.agreement import Listed, compare, ready_after
 from valorem.core.outcomes.billing import Activity, PeriodBill, bill, credits_in_order, price_quantities
+from valorem.core.outcomes.charging import charge, total_of
 from valorem.core.outcomes.definition import OutcomeDefinition
 from valorem.core.outcomes.disputes import Dispute, Resolution, check_dispute, effect
 from valorem.core.outcomes.estimates import Estimate, applied, billable_outcomes, difference_in_differences
 from valorem.core.outcomes.evidence import CompiledOutcome
 from valorem.core.outcomes.fold import fold
 from valorem.core.outcomes.frame import UTC_MONTHS
+from valorem.core.outcomes.governing import Definitions
 from valorem.core.outcomes.savings import (
     Facts,
     SavingsFee,
@@ -40,6 +42,7 @@ from valorem.core.outcomes.savings import (
     share_fee,
     working_days,
 )
+from valorem.core.outcomes.signing import PARTIES, DefinitionVersion, Signature, definition_digest
 from valorem.core.outcomes.tallies import tally
 from valorem.core.outcomes.terms import AgreementTerms, DisputeTerms, HourTerms, SavingsTerms
 from valorem.core.periods import Interval
@@ -67,9 +70,7 @@ def billed(inputs: Inputs) -> Any:
     rest = [key for key in case.expected if key not in policies]
     if rest:
         policy = inputs.get("reversal_policy", "re_rate_original")
-        answers |= asked(
-            replace(case, expected=dict.fromkeys(rest)), bill_answers(inputs, names, policy)
-        )
+        answers |= asked(replace(case, expected=dict.fromkeys(rest)), bill_answers(inputs, names, policy))
     return answers
 
 
@@ -120,10 +121,11 @@ def bill_answers(inputs: Inputs, names: Sequence[str], policy: str) -> dict[str,
     for name, each in zip(names, bills, strict=True):
         answers |= {
             name: each.total if not each.adjustments else each.usage,
-            f"{name}_invoice": each.total,
+            f"{name}_invoice": each.payable,
             f"{name}_usage": each.usage,
             f"{name}_credit": each.credit,
-            f"{name}_carried": each.carried,
+            f"{name}_carried": each.credit_forward or each.carried,
+            f"{name}_carried_forward": each.credit_forward,
         }
     answers |= {f"{name}_uncapped": each.usage for name, each in zip(names, uncapped, strict=True)}
     answers |= re_rated(bills, exactly, uncapped)
@@ -139,6 +141,7 @@ def re_rated(
         for each in found:
             for adjustment in each.adjustments:
                 answers[f"re_rated{suffix}"] = adjustment.priced
+    answers["carried_forward"] = bills[-1].credit_forward
     answers["credit_floor_zero"] = bills[-1].credit
     answers["exact"] = exactly[-1].credit
     return answers
@@ -164,7 +167,9 @@ def percent(inputs: Inputs) -> Any:
         events.append(event(each["kind"], at.isoformat(), str(each["order"]), value=value, **data))
     outcomes = fold(compiled, compiled.read_all(events))
     bills = bills_of(chosen, tally(outcomes.values()), UTC_MONTHS)
-    march = {(): sum((r.value or ZERO for o in outcomes.values() for r in o.results), ZERO)}
+    march: dict[tuple[str | None, ...], Decimal] = {
+        (): sum((r.value or ZERO for o in outcomes.values() for r in o.results), ZERO)
+    }
     answers: dict[str, Any] = {"march_fee": bills[0].usage}
     for key, outcome in outcomes.items():
         for unheard in outcome.unheard:
@@ -465,7 +470,7 @@ def hours(inputs: Inputs) -> Any:
         terms = HourTerms(
             baseline_minutes=inputs.get("baseline_minutes", "0"),
             hour_value=inputs["hour_value"],
-            negative=policy,  # type: ignore[arg-type]
+            negative=policy,
         )
         saved = hours_saved(terms, work)
         fee = share_fee(share, saved.value, inputs.get("currency", "USD"))
@@ -550,9 +555,10 @@ def shadow(inputs: Inputs) -> Any:
     terms = AgreementTerms(threshold=inputs["threshold"], cycles=inputs.get("cycles", 1))
     names = [name for name in inputs if name in MONTHS]
     reports = [compare(*lists(inputs[name]), terms) for name in names]
+    unbilled = shadow_version()
     answers: dict[str, Any] = {
         name: {
-            "billed": ZERO,
+            "billed": in_shadow(unbilled, name, int(inputs[name]["vendor"])),
             "vendor_only": len(report.vendor_only),
             "source_only": len(report.source_only),
             "agreement": report.agreement,
@@ -567,6 +573,21 @@ def shadow(inputs: Inputs) -> Any:
         following = UTC_MONTHS.period_of(whole_month(names[ready]).start) + 1
         answers["first_billed_period"] = UTC_MONTHS.label(following)
     return asked(inputs["case"], answers)
+
+
+def shadow_version() -> DefinitionVersion:
+    """A definition that both sides signed and that is not live yet."""
+    chosen, since = definition(), datetime(2026, 1, 1, tzinfo=UTC)
+    digest = definition_digest(chosen)
+    signed = tuple(Signature(party, party, "signatory", "paper", since, digest) for party in PARTIES)
+    return DefinitionVersion(1, chosen, since, signed)
+
+
+def in_shadow(unbilled: DefinitionVersion, month: str, count: int) -> Decimal:
+    """What so many outcomes of a month are billed in shadow."""
+    period = whole_month(month)
+    events = [event("success", period.start.isoformat(), f"k{index}") for index in range(count)]
+    return total_of(charge(Definitions([unbilled]), events, UTC_MONTHS, [period]), 0)
 
 
 def lists(counts: Mapping[str, Any]) -> tuple[dict[str, Listed], dict[str, Listed]]:

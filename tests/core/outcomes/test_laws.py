@@ -11,11 +11,12 @@ from tests.core.outcomes.make import FAR, definition, event, instant, version
 from valorem.core.numbers import ZERO
 from valorem.core.outcomes.billing import activities_of, bill, price_quantities
 from valorem.core.outcomes.charging import charge, total_of
-from valorem.core.outcomes.evidence import CompiledOutcome
+from valorem.core.outcomes.evidence import CompiledOutcome, Evidence
 from valorem.core.outcomes.fold import fold, fold_key
 from valorem.core.outcomes.frame import UTC_MONTHS
 from valorem.core.outcomes.governing import Definitions
-from valorem.core.outcomes.tallies import difference, merge, standing, tally
+from valorem.core.outcomes.states import Outcome
+from valorem.core.outcomes.tallies import Count, Slot, difference, merge, standing, tally
 from valorem.core.time import write_instant
 
 START = instant("02-27T00:00")
@@ -67,7 +68,9 @@ def test_counters_kept_event_by_event_are_those_of_the_whole(events, cuts, chose
     """However evidence is split into transactions, the deltas add up to the tally of all of it."""
     compiled = CompiledOutcome(chosen)
     edges = sorted({0, *cuts, len(events)})
-    counters, known, before = {}, [], {}
+    counters: dict[Slot, Count] = {}
+    known: list[Evidence] = []
+    before: dict[str, Outcome] = {}
     for start, end in pairwise(edges):
         known += compiled.read_all(events[start:end])
         after = {
@@ -128,7 +131,11 @@ def test_billed_less_credited_is_the_price_of_the_final_states(events, price, bo
             final -= sum(each.taken.get(index, {}).values(), ZERO)
             final += sum(each.restated.get(index, {}).values(), ZERO)
         expected += price_quantities(chosen, {(): final}, activity.period, UTC_MONTHS).total
-    assert sum((total_of(charged, index) for index in range(len(PERIODS))), ZERO) == expected
+    (billed,) = charged
+    paid = sum((each.payable for each in billed.bills), ZERO)
+    assert paid + billed.bills[-1].credit_forward == expected
+    assert sum((each.total for each in billed.bills), ZERO) == expected
+    assert all(each.payable >= 0 >= each.credit_forward for each in billed.bills)
 
 
 @settings(max_examples=60, deadline=None)

@@ -74,6 +74,8 @@ class PeriodBill:
         usage: Their sum.
         adjustments: Of earlier periods.
         total: Usage and adjustments.
+        payable: The total with what was carried in, where that is above zero; an invoice is never negative.
+        credit_forward: What is left below zero, carried into the next period.
         carried: The quantity below zero that is carried into the next period, under ``net_in_current``.
     """
 
@@ -83,6 +85,8 @@ class PeriodBill:
     usage: Decimal
     adjustments: tuple[Adjustment, ...]
     total: Decimal
+    payable: Decimal
+    credit_forward: Decimal
     carried: Decimal = ZERO
 
     @property
@@ -190,6 +194,7 @@ class _Billing:
         self.quantities: list[dict[tuple[str | None, ...], Decimal]] = []
         self.billed: list[Decimal] = []
         self.carried: dict[tuple[str | None, ...], Decimal] = {}
+        self.forward = ZERO
 
     def close(self, index: int) -> PeriodBill:
         activity = self.activities[index]
@@ -205,7 +210,12 @@ class _Billing:
         rated = self._price(index, own)
         self.billed.append(rated.total)
         total = rated.total + sum((each.amount for each in adjustments), ZERO)
-        return PeriodBill(index, sum(own.values(), ZERO), rated, rated.total, tuple(adjustments), total)
+        due = total + self.forward
+        self.forward = min(ZERO, due)
+        quantity = sum(own.values(), ZERO)
+        return PeriodBill(
+            index, quantity, rated, rated.total, tuple(adjustments), total, max(ZERO, due), self.forward
+        )
 
     def _re_rate(self, earlier: int, activity: Activity) -> Adjustment | None:
         """First what came late or was restated, at its price; then what was taken back, which never costs more."""
@@ -247,7 +257,8 @@ class _Billing:
         rated = self._price(index, net)
         self.billed.append(rated.total)
         left = sum(self.carried.values(), ZERO)
-        return PeriodBill(index, sum(net.values(), ZERO), rated, rated.total, (), rated.total, left)
+        quantity = sum(net.values(), ZERO)
+        return PeriodBill(index, quantity, rated, rated.total, (), rated.total, rated.total, ZERO, left)
 
     def _price(self, index: int, quantities: Quantities) -> Rated:
         period = self.activities[index].period

@@ -1,16 +1,16 @@
 """What a contract's outcomes are billed: signed, live, not held, each under the version that governs it."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from valorem.core.numbers import ZERO, exact
+from valorem.core.numbers import ONE, ZERO, exact
 from valorem.core.outcomes.billing import Activity, PeriodBill, activities_known, activities_of, bill
 from valorem.core.outcomes.frame import Frame
 from valorem.core.outcomes.governing import Definitions, Governed, Recorded
 from valorem.core.outcomes.signing import DefinitionVersion
-from valorem.core.outcomes.states import Outcome
+from valorem.core.outcomes.states import Outcome, Result
 from valorem.core.outcomes.tallies import Count, Slot, tally
 from valorem.core.periods import Interval
 from valorem.core.pricing.policies import DEFAULT_POLICIES, PricePolicies
@@ -24,29 +24,43 @@ class VersionBills:
     bills: tuple[PeriodBill, ...]
 
 
+@exact
 def billable(
-    governed: Iterable[Governed], held: Collection[str] = (), as_of: datetime | None = None
+    governed: Iterable[Governed], off: Mapping[str, Decimal] | None = None, as_of: datetime | None = None
 ) -> list[Outcome]:
     """The outcomes with only the results that may be billed.
 
-    A result may be billed where its definition had both signatures and was live when it was confirmed, and its key is not
-    held by an open dispute. Whatever is not confirmed carries no money and is left out; so is what silence will confirm
-    after ``as_of``, where that is given.
+    A result may be billed where its definition had both signatures and was live when it was confirmed. Whatever is not
+    confirmed carries no money and is left out; so is what silence will confirm after ``as_of``, where that is given.
+
+    Args:
+        governed: Outcomes with the versions that govern them.
+        off: Key to the share of it that a dispute holds back or gave back.
+        as_of: The instant looked at.
     """
+    shares = off or {}
     found = []
     for each in governed:
-        if each.outcome.key in held:
-            continue
+        left = ONE - shares.get(each.outcome.key, ZERO)
         results = tuple(
-            result
+            _part(result, left)
             for result in each.outcome.results
             if result.end == "confirmed"
             and each.billable(result.ends_at)
             and (as_of is None or result.ends_at <= as_of)
         )
-        if results:
+        if results and left:
             found.append(replace(each.outcome, results=results))
     return found
+
+
+def _part(result: Result, left: Decimal) -> Result:
+    """A result of which only a part is billed."""
+    if left == 1:
+        return result
+    restated = tuple(replace(each, change=each.change * left) for each in result.restated)
+    value = None if result.value is None else result.value * left
+    return replace(result, credit=result.credit * left, value=value, restated=restated)
 
 
 @exact
@@ -57,7 +71,7 @@ def charge(
     periods: Sequence[Interval],
     *,
     closes: Sequence[datetime] | None = None,
-    held: Collection[str] = (),
+    off: Mapping[str, Decimal] | None = None,
     as_of: datetime | None = None,
     policies: PricePolicies = DEFAULT_POLICIES,
 ) -> tuple[VersionBills, ...]:
@@ -70,7 +84,7 @@ def charge(
         periods: In order of time, without gaps, from the first that was billed.
         closes: When each period was closed: it then rests on what had arrived by then, and later evidence adjusts it in the
             next one. Where left out, every period rests on everything.
-        held: Keys that an open dispute holds back.
+        off: Key to the share of it that a dispute holds back or gave back.
         as_of: What silence will confirm later is left out; counted in, where left out.
         policies: How the price's numbers are read.
     """
@@ -79,7 +93,7 @@ def charge(
         if closes is None
         else [[each for each in recorded if each[1] <= close] for close in closes]
     )
-    tallies = [_tallies(definitions, each, frame, held, as_of) for each in known]
+    tallies = [_tallies(definitions, each, frame, off, as_of) for each in known]
     found = []
     for version in definitions.versions:
         by_close = [each.get(version.number, {}) for each in tallies]
@@ -103,14 +117,14 @@ def _tallies(
     definitions: Definitions,
     recorded: Recorded,
     frame: Frame,
-    held: Collection[str],
+    off: Mapping[str, Decimal] | None,
     as_of: datetime | None,
 ) -> Mapping[int, Mapping[Slot, Count]]:
     governed = definitions.fold(recorded, frame)
     found = {}
     for version in definitions.versions:
         own = (each for each in governed.values() if each.version is version)
-        found[version.number] = tally(billable(own, held, as_of))
+        found[version.number] = tally(billable(own, off, as_of))
     return found
 
 

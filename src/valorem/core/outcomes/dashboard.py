@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from valorem.core.numbers import ZERO, exact
+from valorem.core.numbers import ONE, ZERO, exact
 from valorem.core.outcomes.agreement import Agreement
 from valorem.core.outcomes.charging import VersionBills, charge, total_of
 from valorem.core.outcomes.disputes import Dispute, resolved
@@ -151,10 +151,10 @@ def dashboard(
     known = [each for each in recorded if each[1] <= now]
     governed = definitions.fold(known, frame)
     pending = [each for each in disputes if each.at <= now and _open(definitions, each, now)]
-    held = _held(definitions, pending, now)
+    off = _off(definitions, disputes, now)
     until = None if closes is None else [*closes[: len(periods) - 1], now]
-    charged = charge(definitions, known, frame, periods, closes=until, held=held, as_of=now)
-    silent = charge(definitions, known, frame, periods, closes=until, held=held)
+    charged = charge(definitions, known, frame, periods, closes=until, off=off, as_of=now)
+    silent = charge(definitions, known, frame, periods, closes=until, off=off)
     newest = max((arrived for _, arrived in known), default=None)
     current = version_at(definitions.versions, now) or definitions.versions[-1]
     outcomes = tuple(each.outcome for each in governed.values())
@@ -170,7 +170,7 @@ def dashboard(
         standing=standing(tally(outcomes), outcomes, now),
         rejected=dict(sorted(Counter(filter(None, (each.rejected_by(now) for each in outcomes))).items())),
         periods=_periods(governed.values(), periods, charged, frame, now),
-        outcomes=tuple(_view(each, now, pending, held) for _, each in sorted(governed.items())),
+        outcomes=tuple(_view(each, now, pending, off) for _, each in sorted(governed.items())),
         newest_evidence=newest,
         fresh=_fresh(newest, current.definition.source.freshness, now),
         disputes=tuple(pending),
@@ -188,12 +188,20 @@ def _open(definitions: Definitions, dispute: Dispute, now: datetime) -> bool:
     return not set(dispute.keys) <= resolved(terms, dispute, now).keys()
 
 
-def _held(definitions: Definitions, disputes: Sequence[Dispute], now: datetime) -> frozenset[str]:
-    """The keys whose money is not due while their dispute is open."""
+def _off(definitions: Definitions, disputes: Sequence[Dispute], now: datetime) -> dict[str, Decimal]:
+    """Key to the share of it that is not due: what its open dispute holds back, or its resolution gave back."""
     terms = definitions.versions[-1].definition.disputes
-    if terms.effect != "hold":
-        return frozenset()
-    return frozenset(key for each in disputes for key in each.keys if key not in resolved(terms, each, now))
+    off: dict[str, Decimal] = {}
+    for each in disputes:
+        if each.at > now:
+            continue
+        found = resolved(terms, each, now)
+        for key in each.keys:
+            if key in found:
+                off[key] = found[key].share
+            elif terms.effect == "hold":
+                off[key] = ONE
+    return off
 
 
 def _periods(
@@ -221,7 +229,7 @@ def _periods(
 
 
 def _view(
-    governed: Governed, now: datetime, disputes: Sequence[Dispute], held: Collection[str]
+    governed: Governed, now: datetime, disputes: Sequence[Dispute], off: Mapping[str, Decimal]
 ) -> OutcomeView:
     outcome = governed.outcome
     history = outcome.history(now)
@@ -236,6 +244,6 @@ def _view(
         version=governed.version.number if governed.version else None,
         value=counted[-1].value if counted else None,
         disputed=any(outcome.key in each.keys for each in disputes),
-        billable=outcome.key not in held and any(governed.billable(each.ends_at) for each in counted),
+        billable=off.get(outcome.key) != 1 and any(governed.billable(each.ends_at) for each in counted),
         evidence=tuple(dict.fromkeys(id_ for each in history for id_ in each.evidence)),
     )
