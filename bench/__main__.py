@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.frame import Measurement, databases
 
-NAMES = ("ingest", "warehouse")
+NAMES = ("http", "ingest", "warehouse")
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -45,9 +45,9 @@ CASES = ((1, 64, 8_000), (100, 8, 60_000), (1000, 4, 120_000))
 def run(fresh: Fresh) -> Iterator[Measurement]:
     """Measure each batch size, then where the time of the largest goes."""
     for size, clients, total in CASES:
-        requests = _requests(size, total)
-        replayed = _replay(fresh(), _statements(fresh(), requests, clients))
-        took, computed, acks = _ingest(fresh(), requests, clients)
+        sent = requests(size, total)
+        replayed = replay(fresh(), statements(fresh(), sent, clients))
+        took, computed, acks = _ingest(fresh(), sent, clients)
         yield Measurement(
             f"batch {size}, {clients} clients",
             {
@@ -59,18 +59,26 @@ def run(fresh: Fresh) -> Iterator[Measurement]:
                 "ack p99 ms": percentile(acks, 0.99) * 1000,
             },
         )
-    yield from _phases(fresh(), _requests(1000, 60_000))
+    yield from _phases(fresh(), requests(1000, 60_000))
 
 
-def _requests(size: int, total: int) -> list[list[bytes]]:
+def requests(size: int, total: int, now: datetime = NOW, prefix: str = "") -> list[list[bytes]]:
+    """Events of the last ten minutes, cut into requests.
+
+    Args:
+        size: Events in a request.
+        total: Events in all.
+        now: The server's time.
+        prefix: Of the ids, so that two calls make different events.
+    """
     chance = random.Random(7)
 
     def event(number: int) -> bytes:
-        time = NOW - timedelta(seconds=chance.randrange(600), microseconds=chance.randrange(10**6))
+        time = now - timedelta(seconds=chance.randrange(600), microseconds=chance.randrange(10**6))
         return json.dumps(
             {
                 "specversion": "1.0",
-                "id": f"{number:016x}",
+                "id": f"{prefix}{number:016x}",
                 "source": "/gateway/eu-1",
                 "type": "llm.call",
                 "subject": f"customer-{chance.randrange(CUSTOMERS)}",
@@ -87,8 +95,8 @@ def _requests(size: int, total: int) -> list[list[bytes]]:
     return [[event(start + i) for i in range(size)] for start in range(0, total, size)]
 
 
-def _engine(url: str) -> Engine:
-    engine = Engine(Database(url), lambda: NOW)
+def _engine(url: str, now: datetime = NOW) -> Engine:
+    engine = Engine(Database(url), lambda: now)
     with engine.database.system() as connection:
         workspaces.create(connection, name="live", kind="live", clock_at=None, now=NOW)
     with engine.transaction(1) as tx:
@@ -97,12 +105,12 @@ def _engine(url: str) -> Engine:
 
 
 def _ingest(
-    url: str, requests: list[list[bytes]], clients: int, writers: int = WRITERS
+    url: str, sent: list[list[bytes]], clients: int, writers: int = WRITERS, now: datetime = NOW
 ) -> tuple[float, float, list[float]]:
     """Seconds for everything, of this process computing, and for each answer."""
-    engine = _engine(url)
+    engine = _engine(url, now)
     ingestor = Ingestor(engine, writers=writers)
-    waiting = iter(requests)
+    waiting = iter(sent)
     acks: list[float] = []
 
     async def client() -> None:
@@ -123,8 +131,10 @@ def _ingest(
     return took, computed, acks
 
 
-def _statements(url: str, requests: list[list[bytes]], clients: int) -> list[list[tuple[Any, Any, Any]]]:
-    """The statements of every transaction of such a run."""
+def statements(
+    url: str, sent: list[list[bytes]], clients: int, now: datetime = NOW
+) -> list[list[tuple[Any, Any, Any]]]:
+    """The statements of every transaction of such a run, as (statement, values, options)."""
     transactions: list[list[tuple[Any, Any, Any]]] = []
     connect = store.connect
 
@@ -143,11 +153,12 @@ def _statements(url: str, requests: list[list[bytes]], clients: int) -> list[lis
         return connection
 
     with patch.object(store, "connect", watched):
-        _ingest(url, requests, clients, writers=1)
+        _ingest(url, sent, clients, writers=1, now=now)
     return [one for one in transactions if len(one) >= 3]
 
 
-def _replay(url: str, transactions: list[list[tuple[Any, Any, Any]]]) -> float:
+def replay(url: str, transactions: list[list[tuple[Any, Any, Any]]]) -> float:
+    """Seconds that a fresh database takes for these transactions, on as many connections as there are writers."""
     engine = _engine(url)
     engine.database.close()
     waiting = iter(transactions)
@@ -174,7 +185,7 @@ def _replay(url: str, transactions: list[list[tuple[Any, Any, Any]]]) -> float:
     return perf_counter() - began
 
 
-def _phases(url: str, requests: list[list[bytes]]) -> Iterator[Measurement]:
+def _phases(url: str, sent: list[list[bytes]]) -> Iterator[Measurement]:
     """One writer, one client: where a batch's time goes, and how much of it is this process computing."""
     spent: dict[str, list[float]] = {}
 
@@ -205,7 +216,7 @@ def _phases(url: str, requests: list[list[bytes]]) -> Iterator[Measurement]:
         each("  pack raw", recording, "pack_lines"),
         each("  keep batch", store, "record"),
     ):
-        _ingest(url, requests, clients=1, writers=1)
-    events = sum(map(len, requests))
+        _ingest(url, sent, clients=1, writers=1)
+    events = sum(map(len, sent))
     for name, (wall, cpu) in spent.items():
         yield Measurement(name, {"µs/event": wall / events * 1e6, "computing µs/event": cpu / events * 1e6})

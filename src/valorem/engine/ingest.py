@@ -70,6 +70,7 @@ class Ingestor:
         self._commit_events = commit_events
         self._waiting: OrderedDict[int, deque[_Request]] = OrderedDict()
         self._events = 0
+        self._writing = 0
         self._closing = False
         self._changed = threading.Condition()
         self._writers = [
@@ -83,6 +84,11 @@ class Ingestor:
     def waiting_events(self) -> int:
         """Events that wait for a transaction."""
         return self._events
+
+    @property
+    def busy(self) -> bool:
+        """Whether events are being written, or wait for it."""
+        return self._writing > 0 or self._events > 0
 
     async def submit(self, workspace: int, raws: Raws) -> list[ItemResult]:
         """Count events exactly once; returns when they are committed and visible everywhere.
@@ -154,13 +160,19 @@ class Ingestor:
             if requests:
                 self._waiting[workspace] = requests  # to the end: every workspace gets its turn
             self._events -= events
+            self._writing += 1
             return taken
 
     def _run(self) -> None:
         writer = Writer(self._engine)
         try:
             while requests := self._take():
-                _answer(self._commit(writer, requests))
+                try:
+                    answers = self._commit(writer, requests)
+                finally:
+                    with self._changed:
+                        self._writing -= 1
+                _answer(answers)
         finally:
             writer.close()
 

@@ -12,7 +12,9 @@ from valorem.store.postgres.ingest import forget_keys
 
 _HOUR_S = 3600.0
 #: Batches in one go; a stop waits for no more than that.
-_SOME = 100
+_SOME = 20
+#: History may be a minute behind; live numbers never read it.
+_HISTORY_WAITS_S = 60.0
 
 
 def _recount(engine: Engine, workspace: int) -> bool:
@@ -39,6 +41,6 @@ def _forget(engine: Engine, _workspace: int) -> bool:
 JOBS = (
     Job("recount", 2.0, _recount),
     Job("close", 5.0, _close),
-    Job("export", 5.0, _export),
+    Job("export", 5.0, _export, gives_way_s=_HISTORY_WAITS_S),
     Job("forget", _HOUR_S, _forget),
 )

@@ -17,6 +17,9 @@ from valorem.engine.workspaces import list_workspaces
 
 log = logging.getLogger(__name__)
 
+#: At least between two rounds: for events that come in meanwhile, and while a job gives way to them.
+_PAUSE_S = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -26,11 +29,13 @@ class Job:
         name: For locks, logs and metrics.
         every_s: Pause between two runs.
         verb: What to do for one workspace; its answer says whether there is more to do at once.
+        gives_way_s: How long it waits, once due, while events come in; 0 for what must not wait.
     """
 
     name: str
     every_s: float
     verb: Callable[[Engine, int], bool]
+    gives_way_s: float = 0.0
 
 
 class Worker:
@@ -40,6 +45,7 @@ class Worker:
         engine: What the verbs work with.
         jobs: In the order in which they are run when several are due.
         note: Told of each run: the job's name, and whether it succeeded.
+        busy: Whether events are being written, and whatever can wait should.
     """
 
     def __init__(
@@ -48,10 +54,12 @@ class Worker:
         jobs: Sequence[Job],
         *,
         note: Callable[[str, bool], None] = lambda _name, _done: None,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._engine = engine
         self._jobs = tuple(jobs)
         self._note = note
+        self._busy = busy
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="valorem-worker", daemon=True)
 
@@ -76,11 +84,12 @@ class Worker:
         due = {job.name: 0.0 for job in self._jobs}
         while not self._stopping.is_set():
             for job in self._jobs:
-                if self._stopping.is_set() or due[job.name] > time.monotonic():
+                late_s = time.monotonic() - due[job.name]
+                if self._stopping.is_set() or late_s < 0 or (late_s < job.gives_way_s and self._busy()):
                     continue
                 again = self._run_job(job)
                 due[job.name] = time.monotonic() + (0.0 if again else job.every_s)
-            self._stopping.wait(max(0.0, min(due.values()) - time.monotonic()))
+            self._stopping.wait(max(_PAUSE_S, min(due.values()) - time.monotonic()))
 
     def _run_job(self, job: Job) -> bool:
         """One round over the workspaces; whether any has more to do."""

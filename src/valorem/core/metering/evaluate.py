@@ -55,7 +55,17 @@ def compile_number(expression: Expression) -> Number:
     if isinstance(expression, Constant) and isinstance(expression.value, Decimal):
         number = expression.value
         return lambda _: number
-    get, field = compile_expression(expression), write_expression(expression)
+    field = write_expression(expression)
+    if isinstance(expression, Path) and (member := expression.member) is not None:
+
+        def read_member(event: Event) -> Decimal:
+            value = event.data.get(member)
+            if type(value) is int and -MOST < value < MOST:
+                return Decimal(value)
+            return number_of(value, field)
+
+        return read_member
+    get = compile_expression(expression)
 
     def read(event: Event) -> Decimal:
         value = get(event)

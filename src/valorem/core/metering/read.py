@@ -11,7 +11,7 @@ from valorem.core.metering.event import Event
 from valorem.core.metering.expression import parse_expression
 from valorem.core.metering.filters import compile_filter
 from valorem.core.metering.meter import CompiledMeter, Meter, Reading
-from valorem.core.metering.paths import Getter, Path, compile_path
+from valorem.core.metering.paths import Getter, Path
 from valorem.core.metering.values import MOST, number_of, text_of
 from valorem.core.numbers import EXACT, MAX_FRACTION_DIGITS, ONE
 
@@ -94,8 +94,7 @@ def _compile_each(meter: Meter, limits: Limits) -> Callable[[Event], tuple[Readi
 def _compile_value(source: str) -> Callable[[Event], Decimal]:
     expression = parse_expression(source)
     if isinstance(expression, Path):
-        get, take = compile_path(expression), _number_taker(source)
-        return lambda event: take(get(event))
+        return compile_number(expression)
     compute, settle = compile_number(expression), _settled(source)
     return lambda event: settle(compute(event))
 
@@ -115,6 +114,8 @@ def _settled(field: str) -> Callable[[Any], Decimal]:
     def take(value: Any) -> Decimal:
         if type(value) is not Decimal:
             value = number_of(value, field)
+        elif value.same_quantum(ONE) and -MOST < value < MOST:
+            return value  # a whole number, as most are
         if not -MOST < value < MOST:
             raise InvalidInputError("the value has more than 18 digits before the point", field=field)
         rounded: Decimal = value.quantize(_QUANTUM, ROUND_HALF_UP, EXACT)
@@ -173,13 +174,10 @@ def _none(_: Event) -> None:
 
 
 def _compile_dimension(source: str, limits: Limits) -> Callable[[Event], str | None]:
-    get: Getter = compile_expression(parse_expression(source))
+    expression = parse_expression(source)
     most = limits.dimension_bytes
 
-    def read(event: Event) -> str | None:
-        value = get(event)
-        if type(value) is str and len(value) <= most and value.isascii():
-            return value
+    def take(value: Any) -> str | None:
         if value is None:
             return None
         text = text_of(value)
@@ -188,4 +186,14 @@ def _compile_dimension(source: str, limits: Limits) -> Callable[[Event], str | N
         _check_length(text, source, limits)
         return text
 
-    return read
+    if isinstance(expression, Path) and (member := expression.member) is not None:
+
+        def read_member(event: Event) -> str | None:
+            value = event.data.get(member)
+            if type(value) is str and len(value) <= most and value.isascii():
+                return value
+            return take(value)
+
+        return read_member
+    get: Getter = compile_expression(expression)
+    return lambda event: take(get(event))

@@ -77,10 +77,10 @@ def point(aggregation: Aggregation, value: Decimal | str, at: datetime, key: byt
 
 def add(aggregation: Aggregation, tally: Tally, value: Decimal | str, at: datetime, key: bytes) -> Tally:
     """The tally with one reading more."""
-    if aggregation.total and not aggregation.moment and not isinstance(value, str):
-        return Tally(tally.n + 1, _add(tally.total, value))
     if aggregation.valueless:
         return Tally(tally.n + 1)
+    if aggregation.total and not aggregation.moment and not isinstance(value, str):
+        return Tally(tally.n + 1, _add(tally.total, value) if tally.n else value)
     return merge(tally, point(aggregation, value, at, key))
 
 

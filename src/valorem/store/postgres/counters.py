@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import LiteralString, NamedTuple
 
 import msgspec
@@ -113,7 +114,7 @@ def add(connection: Connection, workspace: int, more: Iterable[tuple[CounterKey,
         workspace: The workspace's id.
         more: What to add, one tally a counter. ``n``, sums and the counts of values may be negative: what a correction takes out.
     """
-    rows = sorted(more, key=_by_key)
+    rows = sorted(more, key=itemgetter(0))
     if not rows:
         return
     keys = [key for key, _ in rows]
@@ -208,7 +209,7 @@ def read(
         tallies[place] = msgspec.structs.replace(tallies[place], values=counts)
     return [
         (segment, read_dimensions(text), tally)
-        for (segment, text), tally in sorted(tallies.items(), key=_by_place)
+        for (segment, text), tally in sorted(tallies.items(), key=itemgetter(0))
         if tally.n
     ]
 
@@ -303,14 +304,6 @@ def _tally(row: Row) -> Tally:
         row["last_at"],
         row["last_key"] or b"",
     )
-
-
-def _by_key(row: tuple[CounterKey, Tally]) -> CounterKey:
-    return row[0]
-
-
-def _by_place(item: tuple[tuple[int, str], Tally]) -> tuple[int, str]:
-    return item[0]
 
 
 def difference(more: Tally, less: Tally) -> Tally:
