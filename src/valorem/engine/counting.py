@@ -1,14 +1,18 @@
 """What one transaction adds to counters, gathered so that each counter is written once."""
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 
 from valorem.core.ids import part_of
 from valorem.core.metering.meter import Reading
 from valorem.core.metering.tally import EMPTY, Tally, add
+from valorem.core.numbers import ZERO
 from valorem.engine.meters import Meters
 from valorem.store.postgres import counters
+from valorem.store.postgres.alerts import Added
 from valorem.store.postgres.counters import CounterKey, Dimensions
 from valorem.store.postgres.database import Connection
 
@@ -56,6 +60,30 @@ class Counting:
     ) -> None:
         """Take out the readings of one event; of a least, greatest or latest value only their number: recount it."""
         self._take(self._less, subject, time, b"", readings)
+
+    def added(self, revisions: AbstractSet[int]) -> list[Added]:
+        """What was gathered of some revisions, by subject: how much nearer it can bring anybody to a threshold.
+
+        To be asked before :meth:`write`.
+        """
+        found: dict[tuple[str, int], tuple[Decimal, bool, int]] = {}
+        for place, tally in self._more.items():
+            subject, revision, quarter, _ = place
+            if revision in revisions:
+                aggregation = self._aggregations[revision]
+                counts = aggregation.valueless or aggregation.values
+                quantity = Decimal(tally.n) if counts else max(tally.total, ZERO)
+                anyway = not counts and (not aggregation.total or aggregation.moment or tally.total < 0)
+                before, other, latest = found.get((subject, revision), (ZERO, False, quarter))
+                found[subject, revision] = (before + quantity, anyway or other, max(latest, quarter))
+        for subject, revision, quarter, _ in self._less:
+            if revision in revisions:
+                quantity, _, latest = found.get((subject, revision), (ZERO, True, quarter))
+                found[subject, revision] = (quantity, True, max(latest, quarter))
+        return [
+            Added(subject, revision, quantity, anyway, _start_of(latest))
+            for (subject, revision), (quantity, anyway, latest) in found.items()
+        ]
 
     def write(self, connection: Connection) -> None:
         """Add everything gathered to the counters."""

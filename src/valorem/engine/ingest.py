@@ -197,7 +197,7 @@ class Ingestor:
         return answers
 
 
-class _Batch:
+class Batch:
     """What one transaction is to write, and what its last attempt answered if it got as far as its commit."""
 
     __slots__ = ("id", "raws", "results", "workspace")
@@ -230,7 +230,7 @@ class Writer:
         Raises:
             OverloadedError: When the database stays away.
         """
-        batch = _Batch(workspace, raws)
+        batch = Batch(workspace, raws)
         deadline = monotonic() + _PATIENCE_S
         while not self._is_written(batch):
             if self._open is None:
@@ -239,7 +239,7 @@ class Writer:
                 threading.Event().wait(_PAUSE_S)
         return batch.results
 
-    def _is_written(self, batch: "_Batch") -> bool:
+    def _is_written(self, batch: Batch) -> bool:
         """Attempt to write; False when it is to be done again."""
         try:
             self._attempt(batch)
@@ -260,7 +260,7 @@ class Writer:
             return True
         return False
 
-    def _attempt(self, batch: "_Batch") -> None:
+    def _attempt(self, batch: Batch) -> None:
         workspace, connection = batch.workspace, self._connection()
         now = self._now(connection, workspace)
         prepared = self._prepare(connection, workspace, batch.raws, now)

@@ -12,6 +12,7 @@ from valorem.core.metering.event import Event
 from valorem.core.metering.meter import CompiledMeter, Meter, Reading
 from valorem.core.metering.read import compile_meter
 from valorem.engine.engine import Transaction
+from valorem.store.postgres import alerts
 from valorem.store.postgres import meters as store
 from valorem.store.postgres.database import Connection
 
@@ -31,6 +32,7 @@ class Meters:
         older: The others, by revision id.
         compiled: Every revision, by id.
         ids: Revision ids by meter fingerprint.
+        watched: The revisions whose use may cross a threshold of anybody's alerts.
     """
 
     epoch: int
@@ -38,6 +40,7 @@ class Meters:
     older: Mapping[int, CompiledMeter]
     compiled: Mapping[int, CompiledMeter]
     ids: Mapping[str, int]
+    watched: frozenset[int] = frozenset()
 
     def read(self, event: Event) -> list[tuple[int, Reading]]:
         """What is counted for an event that just came in, as (revision id, reading).
@@ -91,6 +94,7 @@ def load_meters(connection: Connection, workspace: int, limits: Limits = LIMITS)
         {row.id: compiled[row.id] for row in rows if not row.current},
         compiled,
         {row.fingerprint: row.id for row in rows},
+        alerts.watched_revisions(connection, workspace),
     )
 
 

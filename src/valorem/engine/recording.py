@@ -16,6 +16,7 @@ from valorem.core.metering.event import BACKFILL, CORRECTIONS, Event, check_time
 from valorem.core.metering.fingerprint import fingerprint
 from valorem.core.metering.meter import Reading
 from valorem.core.numbers import EXACT
+from valorem.engine.alerts import note_added
 from valorem.engine.corrections import Arrival, Correcting
 from valorem.engine.counting import Counting
 from valorem.engine.meters import Meters
@@ -181,9 +182,12 @@ def record(
         for one in accepted:
             if one.readings and one.key not in corrected:
                 counting.count(one.event.subject, one.time, one.event.order + one.key, one.readings)
+    added = counting.added(meters.watched) if meters.watched else ()
     counting.write(connection)
     if correcting:
         correcting.recount()
+    if added:
+        note_added(connection, workspace, now, added)
     ingest.record(connection, workspace, meters.epoch, _batch(batch_id, now, candidates, accepted, kept))
     return results
 

@@ -70,9 +70,11 @@ def _check_limit(
         else:
             hint = suggestion(limit.prompt, plan.prompts, "prompts")
             yield source.problem(path, f"the plan has no prompt {limit.prompt}", hint)
-    if counted.aggregation.needs_events:
-        message = f"a limit on {counted.key} would have to read every event"
-        yield source.problem(path, message, "limit another meter: count, sum, max")
+    if counted.aggregation.needs_events or counted.aggregation.moment:
+        message = f"a {counted.aggregate} cannot be held to a limit while it is used"
+        yield source.problem(
+            path, message, "limit a meter with another aggregation, such as count, sum or max"
+        )
 
 
 def _check_alerts(source: Source, plan: Plan, names: Names) -> Iterator[Problem]:

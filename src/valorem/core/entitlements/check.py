@@ -9,6 +9,9 @@ from typing import Literal
 from valorem.core.entitlements.grants import Grant, Origin, Owned, Value
 from valorem.core.entitlements.limits import Limit, stops_at
 from valorem.core.entitlements.windows import Span
+from valorem.core.metering.aggregation import Aggregation
+from valorem.core.metering.event import EPOCH
+from valorem.core.metering.tally import EMPTY, Tally, merge, value
 from valorem.core.numbers import ONE, ZERO, exact, plain
 
 Reason = Literal[
@@ -16,8 +19,8 @@ Reason = Literal[
     "gate_closed", "value_exceeded", "budget_reached", "outage",
 ]  # fmt: skip
 Dimensions = Mapping[str, str | None]
-#: What was used of something, for each combination of dimension values that was looked at.
-Use = Sequence[tuple[Dimensions, Decimal]]
+#: What was counted of something, for each combination of dimension values.
+Use = Sequence[tuple[Dimensions, Tally]]
 _NONE: Mapping[str, str] = {}
 
 
@@ -42,6 +45,7 @@ class Counted:
 
     Attributes:
         span: The window.
+        aggregation: Of the meter.
         use: By dimension values.
         slow_span: The window of a throttle's slower rate.
         slow_use: The use in it.
@@ -49,6 +53,7 @@ class Counted:
     """
 
     span: Span
+    aggregation: Aggregation
     use: Use = ()
     slow_span: Span | None = None
     slow_use: Use = ()
@@ -162,7 +167,7 @@ def limit_state(owned: Owned, counted: Counted, asked: Asked) -> LimitState:
     """Where a limit stands, and what it says to a quantity; nothing may be allowed that would pass what it stops at."""
     limit = owned.limit
     quantity = ONE if asked.quantity is None else asked.quantity
-    used = used_under(limit, counted.use, asked.dimensions)
+    used = used_under(limit, counted.aggregation, counted.use, asked.dimensions)
     stop = stops_at(limit)
     most = limit.max if stop is None else stop
     reason: Reason = "within_limit"
@@ -170,7 +175,7 @@ def limit_state(owned: Owned, counted: Counted, asked: Asked) -> LimitState:
     if _is_zero_rated(limit, asked.dimensions):
         reason = "zero_rated"
     elif limit.slow_to is not None and used + quantity > limit.max:
-        slow = used_under(limit, counted.slow_use, asked.dimensions)
+        slow = used_under(limit, counted.aggregation, counted.slow_use, asked.dimensions)
         # What was used before the limit was reached does not count against the slower rate.
         slow = min(slow, max(ZERO, used - limit.max))
         fits = slow + quantity <= limit.slow_to.max
@@ -193,19 +198,18 @@ def limit_state(owned: Owned, counted: Counted, asked: Asked) -> LimitState:
     )
 
 
-@exact
-def used_under(limit: Limit, use: Use, dimensions: Mapping[str, str]) -> Decimal:
+def used_under(limit: Limit, aggregation: Aggregation, use: Use, dimensions: Mapping[str, str]) -> Decimal:
     """The use that counts under a limit: of the value asked for where it holds for each, without what is zero-rated."""
-    total = ZERO
-    for values, quantity in use:
+    total = EMPTY
+    for values, tally in use:
         if limit.each is not None and values.get(limit.each) != dimensions.get(limit.each):
             continue
         if any(values.get(name) not in wanted for name, wanted in limit.where.items()):
             continue
         if any(values.get(name) in free for name, free in limit.zero_rated.items()):
             continue
-        total += quantity
-    return total
+        total = merge(total, tally)
+    return value(aggregation, total, EPOCH, EPOCH)
 
 
 def _is_zero_rated(limit: Limit, dimensions: Mapping[str, str]) -> bool:

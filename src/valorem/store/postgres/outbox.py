@@ -3,12 +3,26 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
 from valorem.store.postgres.database import Connection
+
+#: Whoever tells others listens here, so that a message is on its way as soon as it is committed.
+CHANNEL = "valorem_outbox"
+
+_PUT: LiteralString = """
+WITH numbered AS (
+    INSERT INTO outbox_object AS known (part, workspace, object, sequence) VALUES (%(part)s, %(workspace)s, %(object)s, 1)
+    ON CONFLICT (part, workspace, object) DO UPDATE SET sequence = known.sequence + 1
+    RETURNING sequence
+)
+INSERT INTO outbox (part, workspace, id, topic, object, payload, created_at, sequence, customer)
+SELECT %(part)s, %(workspace)s, %(id)s, %(topic)s, %(object)s, %(payload)s, %(now)s, sequence, %(customer)s FROM numbered
+ON CONFLICT (part, workspace, id) DO NOTHING
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +34,7 @@ class Message:
         id: Its name for ever, so that telling it twice can be recognised.
         topic: What happened, such as ``invoice.finalised``.
         object: The id of what it happened to.
-        payload: What is told.
+        payload: What is told; where it names a ``customer``, also to who listens to that customer alone.
     """
 
     part: int
@@ -31,13 +45,27 @@ class Message:
 
 
 def put(connection: Connection, workspace: int, messages: Sequence[Message], now: datetime) -> None:
-    """Write messages; one that is there already stays as it is."""
+    """Write messages; one that is there already stays as it is.
+
+    Messages about one object are numbered in order of commit, so that a receiver can drop what is older than it knows.
+    """
+    if not messages:
+        return
     with connection.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO outbox (part, workspace, id, topic, object, payload, created_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (part, workspace, id) DO NOTHING",
+            _PUT,
             [
-                (one.part, workspace, one.id, one.topic, one.object, Jsonb(dict(one.payload)), now)
+                {
+                    "part": one.part,
+                    "workspace": workspace,
+                    "id": one.id,
+                    "topic": one.topic,
+                    "object": one.object,
+                    "payload": Jsonb(dict(one.payload)),
+                    "now": now,
+                    "customer": one.payload.get("customer"),
+                }
                 for one in messages
             ],
         )
+    connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(workspace)))

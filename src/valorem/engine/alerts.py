@@ -1,0 +1,191 @@
+"""Alerts: found in the transaction of the event that crossed, each once in its window.
+
+Ingest adds up, in one statement, how much every watched customer may have come nearer to its next threshold. Only when
+that is enough for a threshold to be reached are the customer's alerts worked out, from the counters themselves, and what
+was crossed is written with its outbox message in the same transaction. The customer's watch is locked from the adding up
+to the commit, so of two transactions that cross together the second sees what the first wrote.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import NAMESPACE_URL, uuid5
+
+from valorem.core.alerts.pace import headroom
+from valorem.core.alerts.thresholds import Threshold, distance, is_reached, point_of
+from valorem.core.ids import part_of
+from valorem.core.limits import LIMITS
+from valorem.core.numbers import ONE, ZERO, plain
+from valorem.core.time import write_instant
+from valorem.engine.engine import Engine, Transaction
+from valorem.engine.watching import Watched, watched_of
+from valorem.store.postgres import alerts, meters, outbox, workspaces
+from valorem.store.postgres.alerts import TIME, Added, Crossing
+from valorem.store.postgres.database import Connection
+from valorem.store.postgres.outbox import Message
+
+_BATCH = 50
+#: Everything about a watched customer is looked at again at least this often, whatever happened or did not.
+_AGAIN_AFTER = timedelta(hours=1)
+_EXPANSION_FROM = Threshold("share", ONE.scaleb(-1) * 9)
+
+
+def note_added(connection: Connection, workspace: int, now: datetime, added: Sequence[Added]) -> None:
+    """Find the thresholds that what was just counted has crossed; called by ingest after the counters are written."""
+    near = alerts.add_up(connection, workspace, added)
+    if near:
+        tx = Transaction(connection, workspaces.load(connection, workspace), now, LIMITS)
+        for customer in near:
+            work_out(tx, customer, timed=False)
+
+
+def arm(tx: Transaction, customer: str) -> None:
+    """Watch a customer by what its contract, budgets and rules say now, and tell what is crossed already.
+
+    To be called in every transaction that changes any of them. Ingest transactions in flight that read the counters'
+    meters before are redone, so that none of them is missed.
+    """
+    before = alerts.lock(tx.connection, tx.workspace.id, customer)
+    after = work_out(tx, customer, timed=True)
+    if after - before - {TIME}:
+        meters.next_epoch(tx.connection, tx.workspace.id)
+
+
+def run_alerts(engine: Engine, workspace: int) -> bool:
+    """Work out the alerts that time alone may have brought on; whether there may be more to do."""
+    with engine.transaction(workspace) as tx:
+        customers = alerts.due(tx.connection, workspace, tx.now, limit=_BATCH)
+    for customer in customers:
+        with engine.transaction(workspace) as tx:
+            arm(tx, customer)
+    return len(customers) == _BATCH
+
+
+def list_crossings(
+    tx: Transaction, *, customer: str | None = None, limit: int = 50
+) -> list[tuple[str, Crossing]]:
+    """What was crossed, newest first."""
+    return alerts.load_crossings(tx.connection, tx.workspace.id, customer=customer, limit=limit)
+
+
+def work_out(tx: Transaction, customer: str, *, timed: bool) -> set[int]:
+    """Work a customer's alerts out from the counters, tell what is new, and watch for what comes next.
+
+    Args:
+        tx: The transaction; the customer's watch is locked, or gets locked here.
+        customer: The customer's key.
+        timed: Whether to look as well at what depends on the time alone.
+
+    Returns:
+        The revisions it is watched by.
+    """
+    alerts.lock(tx.connection, tx.workspace.id, customer)
+    found, changes_at = watched_of(tx, customer, timed=timed)
+    known = alerts.crossings(tx.connection, tx.workspace.id, customer, tx.now)
+    for each in found:
+        mine = [one for one in known if one.alert == each.key and one.window_start == each.start]
+        for threshold in each.thresholds:
+            _settle(tx, customer, each, threshold, [one for one in mine if one.threshold == str(threshold)])
+    triggers = list(_triggers(tx, found, changes_at))
+    alerts.watch(tx.connection, tx.workspace.id, customer, triggers)
+    return {revision for revision, _, _ in triggers}
+
+
+def _settle(
+    tx: Transaction, customer: str, each: Watched, threshold: Threshold, turns: Sequence[Crossing]
+) -> None:
+    """Bring one threshold's crossings up to date."""
+    last = turns[-1] if turns else None
+    if is_reached(threshold, each.level):
+        armed = last is None or (last.recovered_at is not None and each.re_arm == "recovery")
+        if armed:
+            turn = 0 if last is None else last.turn + 1
+            crossing = Crossing(
+                each.key,
+                str(threshold),
+                each.start,
+                turn,
+                each.end,
+                each.level.used,
+                each.level.whole,
+                tx.now,
+                None,
+            )
+            if alerts.cross(tx.connection, tx.workspace.id, customer, crossing):
+                _tell(tx, customer, each, threshold, crossing, "alert.crossed")
+                if each.kind in ("included", "limit") and _says_expansion(threshold, each):
+                    _tell(tx, customer, each, threshold, crossing, "expansion.signal")
+    elif (
+        last is not None
+        and last.recovered_at is None
+        and alerts.recover(tx.connection, tx.workspace.id, customer, last, tx.now)
+        and each.recovered
+    ):
+        _tell(tx, customer, each, threshold, last, "alert.recovered")
+
+
+def _says_expansion(threshold: Threshold, each: Watched) -> bool:
+    point, sign = point_of(threshold, each.level), point_of(_EXPANSION_FROM, each.level)
+    return point is not None and sign is not None and point >= sign
+
+
+def _tell(
+    tx: Transaction, customer: str, each: Watched, threshold: Threshold, crossing: Crossing, topic: str
+) -> None:
+    name = ":".join(
+        (
+            f"valorem:{tx.workspace.id}:{topic}",
+            customer,
+            crossing.alert,
+            crossing.threshold,
+            write_instant(crossing.window_start),
+            str(crossing.turn),
+        )
+    )
+    whole, level = each.level.whole, each.level.used
+    message = Message(
+        part=part_of(tx.workspace.id, customer),
+        id=uuid5(NAMESPACE_URL, name),
+        topic=topic,
+        object=f"{customer}/{each.key}",
+        payload={
+            "customer": customer,
+            "alert": each.key,
+            "kind": each.kind,
+            "on": each.on,
+            "threshold": str(threshold),
+            "level": plain(level),
+            "of": None if whole is None else plain(whole),
+            "unit": each.unit,
+            "window_start": write_instant(each.start) if each.end is not None else None,
+            "window_end": None if each.end is None else write_instant(each.end),
+            "at": write_instant(tx.now),
+            "text": each.say(threshold),
+        },
+    )
+    outbox.put(tx.connection, tx.workspace.id, [message], tx.now)
+
+
+def _triggers(
+    tx: Transaction, found: Sequence[Watched], changes_at: datetime | None
+) -> Iterator[tuple[int, Decimal | None, datetime | None]]:
+    """For each revision how much of it may be used before anything can be crossed, and until when that holds."""
+    again = tx.now + _AGAIN_AFTER
+    until = min(again, changes_at) if changes_at is not None else again
+    timed = [each.next_at for each in found if each.next_at is not None]
+    yield TIME, None, min((until, *timed))
+    revisions: dict[int, tuple[Decimal | None, datetime]] = {}
+    for each in found:
+        gap = distance(each.thresholds, each.level)
+        for feed in each.feeds:
+            room: Decimal | None = None
+            if gap is not None and feed.most is None:
+                room = ZERO
+            elif gap is not None and feed.most is not None:
+                room = gap if each.additive else headroom(gap, feed.most, len(each.feeds))
+            kept, ends = revisions.get(feed.revision, (None, again))
+            rooms = [one for one in (kept, room) if one is not None]
+            ends = min(ends, each.end) if each.end is not None else ends
+            revisions[feed.revision] = (min(rooms) if rooms else None, ends)
+    for revision, (room, ends) in sorted(revisions.items()):
+        yield revision, room, min(ends, until) if changes_at is not None else ends

@@ -1,0 +1,397 @@
+"""What a customer's alerts look at: for every rule of its plan, its budgets and its own, the level as it stands now."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from pydantic import ValidationError
+
+from valorem.core.alerts.pace import most_per_unit
+from valorem.core.alerts.rules import AlertRule
+from valorem.core.alerts.thresholds import Level, Threshold
+from valorem.core.billing.needs import adds_up, usage_needs
+from valorem.core.billing.schedule import contract_period, period_index_at
+from valorem.core.calendar import zone_info
+from valorem.core.contracts.effective import trial_end
+from valorem.core.entitlements.check import Asked, limit_state
+from valorem.core.errors import InvalidInputError
+from valorem.core.metering.event import EPOCH
+from valorem.core.metering.meter import Meter
+from valorem.core.metering.tally import EMPTY, merge, value
+from valorem.core.numbers import ONE, ZERO, exact, plain
+from valorem.core.periods import Interval, Period
+from valorem.core.time import quarter_hour_of
+from valorem.core.units import write_span
+from valorem.engine.budgeting import read_budgets, spent_under
+from valorem.engine.engine import Transaction
+from valorem.engine.entitlements import Known, counted, find_out, question
+from valorem.engine.measuring import measure
+from valorem.engine.meters import revision_ids
+from valorem.engine.spending import Spending, spending_of
+from valorem.engine.tallies import live_tallies
+from valorem.store.postgres import alerts, limits
+
+_SPAN_S = {
+    "minute": 60,
+    "hour": 3600,
+    "day": 86_400,
+    "week": 604_800,
+    "month": 30 * 86_400,
+    "quarter": 91 * 86_400,
+    "year": 365 * 86_400,
+}
+_USUAL_DAYS = 7
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A meter revision whose use moves an alert's level.
+
+    Attributes:
+        revision: Its id.
+        most: The most that one unit moves it; None where that is not known.
+    """
+
+    revision: int
+    most: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One alert as it stands.
+
+    Attributes:
+        key: Names it among the customer's.
+        kind: Of the rule; ``budget`` for a budget.
+        on: What it looks at.
+        unit: Of its level.
+        thresholds: When to tell.
+        level: Where it stands.
+        start: Start of its window; the beginning of time where windows move.
+        end: End of its window.
+        feeds: What moves it.
+        additive: Whether the level is the use of one meter itself.
+        re_arm: When it may tell again.
+        recovered: Whether to tell of a recovery.
+        next_at: When time alone may move it.
+    """
+
+    key: str
+    kind: str
+    on: str | None
+    unit: str | None
+    thresholds: tuple[Threshold, ...]
+    level: Level
+    start: datetime
+    end: datetime | None
+    feeds: tuple[Feed, ...] = ()
+    additive: bool = True
+    re_arm: str = "window"
+    recovered: bool = True
+    next_at: datetime | None = None
+
+    def say(self, threshold: Threshold) -> str:
+        """The alert in words."""
+        what = f"{self.kind} {self.on}" if self.on else self.kind
+        unit = f" {self.unit}" if self.unit else ""
+        level = f"{plain(self.level.used)}{unit}"
+        whole = f" of {plain(self.level.whole)}" if self.level.whole is not None else ""
+        return f"{what}: {threshold} reached ({level}{whole})"
+
+
+def watched_of(tx: Transaction, customer: str, *, timed: bool) -> tuple[list[Watched], datetime | None]:
+    """Every alert of a customer as it stands, and the next instant at which its terms change by themselves."""
+    spending = spending_of(tx, customer)
+    if spending is None:
+        return [], None
+    known = find_out(tx, customer)
+    looking = _Looking(tx, customer, spending, known, timed=timed)
+    rules = [*looking.plan_rules(), *read_rules(tx, ""), *read_rules(tx, customer)]
+    found = {each.key: each for rule in rules for each in looking.watched(rule)}
+    found.update({each.key: each for each in looking.budgets()})
+    return list(found.values()), known.valid_until
+
+
+def read_rules(tx: Transaction, customer: str) -> list[AlertRule]:
+    """Rules beside those of plans: a customer's own, or for '' those that hold for all."""
+    stored = alerts.load(tx.connection, tx.workspace.id, "alert_rule", customer)
+    return [AlertRule.model_validate(one.terms) for one in stored]
+
+
+def read_rule(terms: Mapping[str, object]) -> AlertRule:
+    """Check a rule's fields.
+
+    Raises:
+        InvalidInputError: Naming the field.
+    """
+    try:
+        return AlertRule.model_validate(dict(terms))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InvalidInputError(first["msg"], field=".".join(map(str, first["loc"])) or "rule") from None
+
+
+class _Looking:
+    """Looks at one customer in one transaction."""
+
+    def __init__(
+        self, tx: Transaction, customer: str, spending: Spending, known: Known, *, timed: bool
+    ) -> None:
+        self._tx = tx
+        self._customer = customer
+        self._spending = spending
+        self._known = known
+        self._timed = timed
+        self._contract = spending.terms.contract
+        period = contract_period(self._contract, period_index_at(self._contract, tx.now))
+        assert period is not None  # the contract runs now
+        self._period: Period = period
+        self._stretch = spending.terms.at(tx.now)
+        self._spend_feeds: tuple[Feed, ...] | None = None
+
+    def plan_rules(self) -> Iterator[AlertRule]:
+        """Those of the customer's plan."""
+        return self._stretch.plan.alerts.rules()
+
+    def watched(self, rule: AlertRule) -> Iterator[Watched]:
+        """What a rule looks at."""
+        match rule.kind:
+            case "included":
+                yield from self._included(rule)
+            case "limit":
+                yield from self._limits(rule)
+            case "usage":
+                yield from self._usage(rule)
+            case "spend":
+                yield from self._spend(rule)
+            case _ if not self._timed:
+                return
+            case "expiry":
+                yield from self._expiry(rule)
+            case "projected":
+                yield from self._projected(rule)
+            case "change":
+                yield from self._change(rule)
+
+    def budgets(self) -> Iterator[Watched]:
+        """The customer's budgets."""
+        for kept in read_budgets(self._tx, self._customer):
+            spent, span = spent_under(self._tx, self._spending, kept.budget)
+            yield Watched(
+                key=f"budget:{kept.id}",
+                kind="budget",
+                on=kept.budget.name or kept.budget.meter,
+                unit=self._contract.currency,
+                thresholds=kept.budget.at,
+                level=Level(spent, kept.budget.amount),
+                start=span.start,
+                end=span.end,
+                feeds=self._feeds_of_spend(kept.budget.meter),
+                additive=False,
+            )
+
+    def _included(self, rule: AlertRule) -> Iterator[Watched]:
+        zone = zone_info(self._contract.time_zone)
+        needs = {need.meter_key: need for need in usage_needs(self._spending.terms, self._period)}
+        for priced in self._stretch.priced:
+            version = priced.price.at(self._tx.now, zone)
+            need = needs.get(priced.key)
+            if not version.included or rule.on not in (None, priced.key) or need is None:
+                continue
+            read = live_tallies(self._tx, self._spending.subjects, [need.meter])
+            answers = measure(self._tx, self._spending.subjects, [need], read)[need.key]
+            counting = answers if adds_up(need.meter) else answers[-1:]
+            used = _sum(one.quantity for answer in counting for one in answer)
+            if version.convert is not None:
+                used = version.convert.apply(used).invoiced
+            own = version.convert is None and _is_additive(priced.meter)
+            yield self._in_period(
+                rule,
+                f"included:{priced.key}",
+                priced.key,
+                priced.meter,
+                Level(used, version.included),
+                own=own,
+            )
+
+    def _usage(self, rule: AlertRule) -> Iterator[Watched]:
+        meter = self._known.catalog.meters.get(rule.on or "")
+        if meter is None:
+            return
+        inside = self._period.interval
+        level = Level(self._used(meter, inside))
+        yield self._in_period(rule, f"usage:{meter.key}", meter.key, meter, level, own=_is_additive(meter))
+
+    def _in_period(
+        self, rule: AlertRule, key: str, on: str, meter: Meter, level: Level, *, own: bool
+    ) -> Watched:
+        revision = revision_ids(self._tx, [meter])[meter.fingerprint()]
+        return Watched(
+            key=key,
+            kind=rule.kind,
+            on=on,
+            unit=meter.unit,
+            thresholds=rule.at,
+            level=level,
+            start=self._period.interval.start,
+            end=self._period.interval.end,
+            feeds=(Feed(revision, ONE if own else None),),
+            re_arm=rule.re_arm,
+            recovered=rule.recovered,
+        )
+
+    def _limits(self, rule: AlertRule) -> Iterator[Watched]:
+        for feature, grant in self._known.grants.items():
+            if not grant.limits or rule.on not in (None, feature) or grant.meter is None:
+                continue
+            looked = question(self._tx.connection, self._tx.workspace.id, self._known, feature, self._tx.now)
+            revision, meter = self._known.revisions[grant.meter]
+            found = limits.use(
+                self._tx.connection,
+                self._tx.workspace.id,
+                self._known.subjects,
+                looked.stretches,
+                values=meter.aggregation.values,
+            )
+            under, _ = counted(self._known, looked, found)
+            feed = Feed(revision, ONE if _is_additive(meter) else None)
+            for owned, each in zip(grant.limits, under, strict=True):
+                limit = owned.limit
+                moving = limit.window.kind in ("rolling", "never")
+                values = {dimensions.get(limit.each) for dimensions, _ in each.use} if limit.each else {None}
+                for one in sorted(text for text in values if text is not None) if limit.each else [None]:
+                    asked = Asked(
+                        feature, ZERO, {} if one is None or limit.each is None else {limit.each: one}
+                    )
+                    state = limit_state(owned, each, asked)
+                    yield Watched(
+                        key=f"limit:{feature}:{limit.window}" + (f":{one}" if one is not None else ""),
+                        kind="limit",
+                        on=feature,
+                        unit=meter.unit,
+                        thresholds=rule.at,
+                        level=Level(state.used, limit.max),
+                        start=EPOCH if moving else each.span.start,
+                        end=None if moving else each.span.end,
+                        feeds=(feed,),
+                        re_arm="recovery" if limit.window.kind == "rolling" else rule.re_arm,
+                        recovered=rule.recovered,
+                    )
+
+    def _spend(self, rule: AlertRule) -> Iterator[Watched]:
+        spent = self._spending.between(self._period.interval)
+        yield self._of_spend(rule, "spend", spent)
+
+    def _of_spend(self, rule: AlertRule, key: str, amount: Decimal) -> Watched:
+        return Watched(
+            key=key,
+            kind=rule.kind,
+            on=None,
+            unit=self._contract.currency,
+            thresholds=rule.at,
+            level=Level(amount, self._whole_of_spend()),
+            start=self._period.interval.start,
+            end=self._period.interval.end,
+            feeds=self._feeds_of_spend(None) if key == "spend" else (),
+            additive=False,
+            re_arm=rule.re_arm,
+            recovered=rule.recovered,
+        )
+
+    def _whole_of_spend(self) -> Decimal | None:
+        """What shares of spend are shares of: the least budget for everything in the billing period, else the plan's maximum."""
+        budgets = [
+            kept.budget.amount
+            for kept in read_budgets(self._tx, self._customer)
+            if kept.budget.window.kind == "billing_period" and not kept.budget.meter and not kept.budget.where
+        ]
+        maximum = self._stretch.plan.maximum
+        return min(budgets, default=None if maximum is None else maximum.amount)
+
+    def _feeds_of_spend(self, meter: str | None) -> tuple[Feed, ...]:
+        if self._spend_feeds is None:
+            priced = self._spending.terms.priced
+            ids = revision_ids(self._tx, [each.meter for each in priced])
+            most: dict[int, Decimal | None] = {}
+            for each in priced:
+                revision, bound = ids[each.meter.fingerprint()], most_per_unit(each.price, each.meter)
+                known = most.get(revision, ZERO)
+                most[revision] = None if bound is None or known is None else known + bound
+            self._spend_feeds = tuple(Feed(revision, bound) for revision, bound in sorted(most.items()))
+        if meter is None:
+            return self._spend_feeds
+        wanted = [each.meter for each in self._spending.terms.priced if each.key == meter]
+        mine = set(revision_ids(self._tx, wanted).values())
+        return tuple(feed for feed in self._spend_feeds if feed.revision in mine)
+
+    def _projected(self, rule: AlertRule) -> Iterator[Watched]:
+        yield self._of_spend(rule, "projected", self._spending.projected(self._period))
+
+    def _expiry(self, rule: AlertRule) -> Iterator[Watched]:
+        ends = {
+            "contract": self._contract.end,
+            "trial": trial_end(self._contract, self._known.plan) if self._known.plan else None,
+        }
+        for what, end in ends.items():
+            if end is None or end <= self._tx.now:
+                continue
+            for before in rule.before:
+                at = end - timedelta(seconds=before[0] * _SPAN_S[before[1]])
+                due = self._tx.now >= at
+                yield Watched(
+                    key=f"expiry:{what}:{write_span(before)}",
+                    kind="expiry",
+                    on=what,
+                    unit=None,
+                    thresholds=(Threshold("amount", ONE),),
+                    level=Level(ONE if due else ZERO),
+                    start=end,
+                    end=end,
+                    re_arm=rule.re_arm,
+                    recovered=False,
+                    next_at=None if due else at,
+                )
+
+    def _change(self, rule: AlertRule) -> Iterator[Watched]:
+        """The use of the last day beside the mean of the days before."""
+        meter = self._known.catalog.meters.get(rule.on or "")
+        if meter is None:
+            return
+        end = quarter_hour_of(self._tx.now)
+        usual = self._used(meter, Interval(end - (_USUAL_DAYS + 1) * _DAY, end - _DAY)) / _USUAL_DAYS
+        day = quarter_hour_of(self._tx.now).replace(hour=0, minute=0)
+        yield Watched(
+            key=f"change:{meter.key}",
+            kind="change",
+            on=meter.key,
+            unit=meter.unit,
+            thresholds=rule.at,
+            level=Level(self._used(meter, Interval(end - _DAY, end)), usual.quantize(ONE.scaleb(-12))),
+            start=day,
+            end=day + _DAY,
+            re_arm=rule.re_arm,
+            recovered=rule.recovered,
+            next_at=self._tx.now + timedelta(minutes=15),
+        )
+
+    def _used(self, meter: Meter, interval: Interval) -> Decimal:
+        if interval.start >= interval.end:
+            return ZERO
+        read = live_tallies(self._tx, self._spending.subjects, [meter])
+        total = EMPTY
+        for _, _, tally in read(meter, [interval.start, interval.end]):
+            total = merge(total, tally)
+        if meter.aggregation.needs_events or meter.aggregation.moment:
+            return Decimal(total.n)
+        return value(meter.aggregation, total, interval.start, interval.end)
+
+
+def _is_additive(meter: Meter) -> bool:
+    return meter.aggregate in ("count", "sum", "unique") and meter.convert is None
+
+
+@exact
+def _sum(quantities: Iterable[Decimal]) -> Decimal:
+    return sum(quantities, ZERO)

@@ -1,0 +1,158 @@
+"""Alerts: each crossing told once, in the transaction of the event that crossed."""
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.engine.billing import call, void
+from tests.engine.limiting import JANUARY, NOON, Doorkeeper, doorkeepers
+from valorem.engine.alerts import run_alerts
+from valorem.engine.aliases import attach_alias
+from valorem.engine.budgets import set_budget
+from valorem.engine.ingest import Ingestor
+from valorem.engine.rules import add_rule
+
+
+@pytest.fixture
+def door(database_url: str) -> Iterator[Doorkeeper]:
+    with doorkeepers(database_url) as opened:
+        yield opened
+
+
+def test_each_threshold_is_told_once_and_in_order(door):
+    door.shop.sell("ada", "free", start=JANUARY)
+    for number in range(8):
+        assert door.crossed() == []
+        door.shop.use("ada", 1, NOON, name=f"a{number}")
+    assert door.crossed() == [("limit:batch_jobs:day", "80%")]
+    door.shop.use("ada", 1, NOON, name="a7")  # a duplicate
+    door.shop.use("ada", 1, NOON)
+    door.shop.use("ada", 1, NOON)
+    assert door.crossed() == [("limit:batch_jobs:day", "100%"), ("limit:batch_jobs:day", "80%")]
+    payload = door.notices("alert.crossed")[0]["payload"]
+    assert (payload["level"], payload["of"], payload["window_end"]) == ("10", "10", "2026-01-11T00:00:00Z")
+
+
+def test_a_batch_that_jumps_over_several_thresholds_tells_each(door):
+    door.shop.sell("bob", "business", start=JANUARY)
+    door.shop.use("bob", 600, NOON)
+    assert door.crossed() == [
+        ("included:tokens", "70%"),
+        ("included:tokens", "90%"),
+        ("spend", "100%"),
+        ("spend", "400"),
+        ("spend", "80%"),
+    ]
+    assert [row["payload"]["alert"] for row in door.notices("expansion.signal")] == ["included:tokens"]
+
+
+def test_spend_is_what_the_invoice_says(door):
+    door.shop.sell("bob", "business", start=JANUARY)
+    door.shop.use("bob", 249, NOON)  # 100 + (249 - 100) × 2 = 398
+    assert ("spend", "400") not in door.crossed()
+    door.shop.use("bob", 1, NOON)
+    assert ("spend", "400") in door.crossed()
+
+
+def test_a_new_window_tells_again(door):
+    door.shop.sell("ada", "free", start=JANUARY)
+    for day in (0, 1):
+        at = NOON + timedelta(days=day)
+        door.shop.go(at)
+        for _ in range(10):
+            door.shop.use("ada", 1, at)
+    assert door.crossed().count(("limit:batch_jobs:day", "100%")) == 2
+
+
+def test_a_recovery_is_told_and_arms_again_only_where_the_rule_says_so(door):
+    door.shop.sell("ada", "free", start=JANUARY)
+    with door.shop.engine.transaction(door.shop.workspace) as tx:
+        add_rule(tx, "ada", {"kind": "usage", "on": "jobs", "at": [5], "re_arm": "recovery"})
+    for number in range(10):
+        door.shop.use("ada", 1, NOON, name=f"a{number}")
+    for number in range(6):
+        door.shop.ingestor.ingest(door.shop.workspace, [void(f"a{number}", NOON)])
+    assert ("usage:jobs", "5") in door.crossed("alert.recovered")
+    assert ("limit:batch_jobs:day", "80%") in door.crossed("alert.recovered")
+    for _ in range(6):
+        door.shop.use("ada", 1, NOON)
+    assert door.crossed().count(("usage:jobs", "5")) == 2
+    assert door.crossed().count(("limit:batch_jobs:day", "80%")) == 1
+
+
+def test_use_before_the_contract_and_under_an_alias_counts(door):
+    for _ in range(9):
+        door.shop.use("org_1", 1, NOON)
+    door.shop.sell("ada", "free", start=JANUARY)
+    assert door.crossed() == []
+    with door.shop.engine.transaction(door.shop.workspace) as tx:
+        attach_alias(tx, "ada", "org_1")
+    assert door.crossed() == [("limit:batch_jobs:day", "80%")]
+    door.shop.use("ada", 1, NOON)
+    assert ("limit:batch_jobs:day", "100%") in door.crossed()
+
+
+def test_budgets_tell_and_follow_their_amount(door):
+    door.shop.sell("bob", "business", start=JANUARY)
+    with door.shop.engine.transaction(door.shop.workspace) as tx:
+        kept = set_budget(tx, "bob", {"amount": 100})
+    door.shop.use("bob", 140, NOON)
+    assert (f"budget:{kept.id}", "80%") in door.crossed()
+    with door.shop.engine.transaction(door.shop.workspace) as tx:
+        set_budget(tx, "bob", {"amount": 1000}, budget=kept.id)
+    assert (f"budget:{kept.id}", "80%") in door.crossed("alert.recovered")
+
+
+def test_time_alone_brings_expiry(door):
+    door.shop.sell("ada", "free", start=JANUARY, end=datetime(2026, 2, 1, tzinfo=UTC))
+    with door.shop.engine.transaction(door.shop.workspace) as tx:
+        add_rule(tx, "ada", {"kind": "expiry", "before": ["7 days"]})
+    run_alerts(door.shop.engine, door.shop.workspace)
+    assert door.crossed() == []
+    door.shop.go(datetime(2026, 1, 26, tzinfo=UTC))
+    run_alerts(door.shop.engine, door.shop.workspace)
+    run_alerts(door.shop.engine, door.shop.workspace)
+    assert door.crossed() == [("expiry:contract:7 days", "1")]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_crossing_once_under_concurrency_whatever_the_order(door, seed):
+    """Customers, writers and processes at once; buckets and meters apart, so that no counter row is shared."""
+    chance = random.Random(seed)
+    customers = [f"c{number}" for number in range(4)]
+    for customer in customers:
+        door.shop.sell(customer, "business", start=JANUARY)
+    calls = [
+        call(
+            customer,
+            3,
+            NOON - timedelta(minutes=15 * chance.randrange(40)),
+            name=f"{customer}-{number}",
+            model="ab"[number % 2],
+        )
+        for customer in customers
+        for number in range(60)
+    ]
+    sent = [*calls, *chance.sample(calls, 60)]
+    chance.shuffle(sent)
+    batches = [sent[start : start + 5] for start in range(0, len(sent), 5)]
+    other = Ingestor(door.shop.engine, writers=2)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            doors = (door.shop.ingestor, other)
+            list(
+                pool.map(lambda n: doors[n % 2].ingest(door.shop.workspace, batches[n]), range(len(batches)))
+            )
+    finally:
+        other.drain()
+    crossed = door.crossed()
+    assert len(crossed) == len(customers) * 2, (
+        crossed
+    )  # 180 tokens of 100 included; 100 + 160 of 400 and of 1000
+    assert {alert for alert, _ in crossed} == {"included:tokens"}
+    objects = [(row["object"], row["payload"]["threshold"]) for row in door.notices("alert.crossed")]
+    assert len(set(objects)) == len(objects)
+    door.shop.engine.real_now()
