@@ -12,12 +12,13 @@ from tests.conformance.runner import Inputs, Unsupported, adapter
 from valorem.core.calendar import local_date
 from valorem.core.metering.event import Event
 from valorem.core.numbers import ZERO
+from valorem.core.outcomes.activities import activities_known, activities_of
 from valorem.core.outcomes.attribution import attributed, split, weights
-from valorem.core.outcomes.billing import PeriodBill, activities_known, activities_of, bill
+from valorem.core.outcomes.billing import PeriodBill, bill
 from valorem.core.outcomes.definition import OutcomeDefinition
 from valorem.core.outcomes.durations import Clock, parse_duration, window_end, write_duration
-from valorem.core.outcomes.evidence import CompiledOutcome, Evidence
-from valorem.core.outcomes.fold import fold, known_by
+from valorem.core.outcomes.evidence import CompiledOutcome, Evidence, known_by
+from valorem.core.outcomes.fold import fold
 from valorem.core.outcomes.frame import UTC_MONTHS, Frame
 from valorem.core.outcomes.governing import Definitions, Governed
 from valorem.core.outcomes.grouping import charged_once

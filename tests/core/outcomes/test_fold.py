@@ -4,8 +4,8 @@ import pytest
 
 from tests.core.outcomes.make import FAR, definition, event, folded, instant, only, told
 from valorem.core.errors import InvalidInputError
-from valorem.core.outcomes.evidence import CompiledOutcome
-from valorem.core.outcomes.fold import fold, known_by
+from valorem.core.outcomes.evidence import CompiledOutcome, known_by
+from valorem.core.outcomes.fold import fold
 from valorem.core.outcomes.frame import Frame
 
 TEN = "03-02T10:00"

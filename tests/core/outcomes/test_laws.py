@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tests.core.outcomes.make import FAR, definition, event, instant, version
 from valorem.core.numbers import ZERO
-from valorem.core.outcomes.billing import activities_of, bill, price_quantities
+from valorem.core.outcomes.activities import activities_of
+from valorem.core.outcomes.billing import bill, price_quantities
 from valorem.core.outcomes.charging import charge, total_of
 from valorem.core.outcomes.evidence import CompiledOutcome, Evidence
 from valorem.core.outcomes.fold import fold, fold_key

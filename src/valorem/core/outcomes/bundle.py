@@ -10,8 +10,7 @@ from io import BytesIO
 from typing import Any
 
 from valorem.core.numbers import plain
-from valorem.core.outcomes.evidence import CompiledOutcome, Evidence
-from valorem.core.outcomes.fold import in_order
+from valorem.core.outcomes.evidence import CompiledOutcome, Evidence, in_order
 from valorem.core.outcomes.governing import Governed, Recorded
 from valorem.core.outcomes.signing import DefinitionVersion, canonical_definition
 from valorem.core.outcomes.states import Result, Transition

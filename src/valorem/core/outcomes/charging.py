@@ -6,7 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from valorem.core.numbers import ONE, ZERO, exact
-from valorem.core.outcomes.billing import Activity, PeriodBill, activities_known, activities_of, bill
+from valorem.core.outcomes.activities import Activity, activities_known, activities_of
+from valorem.core.outcomes.billing import PeriodBill, bill
 from valorem.core.outcomes.frame import Frame
 from valorem.core.outcomes.governing import Definitions, Governed, Recorded
 from valorem.core.outcomes.signing import DefinitionVersion

@@ -219,3 +219,18 @@ def _order(source: str | None) -> Callable[[Event], bytes]:
         return (text.lstrip("0").zfill(40) if text.isascii() and text.isdigit() else text).encode()
 
     return order
+
+
+def in_order(evidence: Iterable[Evidence]) -> list[Evidence]:
+    """Evidence in the order it takes effect, each fact once, with the earliest of its arrivals."""
+    facts: dict[tuple[str, int], Evidence] = {}
+    for each in evidence:
+        known = facts.get((each.id, each.rule))
+        if known is None or each.known_at < known.known_at:
+            facts[each.id, each.rule] = each
+    return sorted(facts.values(), key=lambda each: each.place)
+
+
+def known_by(evidence: Iterable[Evidence], instant: datetime) -> list[Evidence]:
+    """The evidence that had arrived by an instant: what an invoice of that moment rested on."""
+    return [each for each in evidence if each.known_at <= instant]

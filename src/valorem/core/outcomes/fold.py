@@ -3,7 +3,7 @@
 Whatever time alone will bring is worked out beforehand and carries its instant, so no job ever moves a state.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,9 +13,10 @@ from valorem.core.metering.event import Event
 from valorem.core.numbers import ONE, ZERO, exact
 from valorem.core.outcomes.attribution import attributed, touch_shares
 from valorem.core.outcomes.durations import window_end
-from valorem.core.outcomes.evidence import CompiledOutcome, Evidence
+from valorem.core.outcomes.evidence import CompiledOutcome, Evidence, in_order
 from valorem.core.outcomes.frame import UTC_MONTHS, Frame
 from valorem.core.outcomes.keys import held_out
+from valorem.core.outcomes.merging import merge_into, merged_groups
 from valorem.core.outcomes.states import Outcome, Restatement, Result, State, Touch, Transition, Unheard
 from valorem.core.outcomes.terms import AttributionTerms
 
@@ -46,9 +47,9 @@ def fold(
     for each in evidence:
         by_key.setdefault(each.key, []).append(each)
     outcomes = {key: fold_key(compiled, key, own, frame, digest=digest) for key, own in by_key.items()}
-    for group in _merged(by_key):
+    for group in merged_groups(by_key):
         winner = min(group, key=lambda key: (_accepted(outcomes.get(key)), key))
-        merges = {key: group[key] or _merge_into(by_key, key) for key in group if key != winner}
+        merges = {key: group[key] or merge_into(by_key, key) for key in group if key != winner}
         inherited = by_key.get(winner, [])
         for key, merge in merges.items():
             own = by_key.get(key, [])
@@ -86,45 +87,8 @@ def fold_key(
     return run.outcome(key, digest)
 
 
-def in_order(evidence: Iterable[Evidence]) -> list[Evidence]:
-    """Evidence in the order it takes effect, each fact once, with the earliest of its arrivals."""
-    facts: dict[tuple[str, int], Evidence] = {}
-    for each in evidence:
-        known = facts.get((each.id, each.rule))
-        if known is None or each.known_at < known.known_at:
-            facts[each.id, each.rule] = each
-    return sorted(facts.values(), key=lambda each: each.place)
-
-
 def _accepted(outcome: Outcome | None) -> datetime:
     return outcome.results[0].accepted_at if outcome is not None and outcome.results else _DISTANT
-
-
-def _merged(by_key: Mapping[str, list[Evidence]]) -> Iterator[dict[str, Evidence | None]]:
-    """The groups of keys that merges made one record, each key with the evidence that says so of itself."""
-    parent: dict[str, str] = {}
-
-    def root(key: str) -> str:
-        while parent.setdefault(key, key) != key:
-            key = parent[key]
-        return key
-
-    said: dict[str, Evidence] = {}
-    for own in by_key.values():
-        for each in in_order(own):
-            if each.alias_of is not None and each.alias_of != each.key:
-                said.setdefault(each.key, each)
-                parent[root(each.key)] = root(each.alias_of)
-    groups: dict[str, dict[str, Evidence | None]] = {}
-    for key in sorted(parent):
-        groups.setdefault(root(key), {})[key] = said.get(key)
-    yield from groups.values()
-
-
-def _merge_into(by_key: Mapping[str, list[Evidence]], key: str) -> Evidence | None:
-    """The first evidence by which another record became part of this one."""
-    into = (each for own in by_key.values() for each in own if each.alias_of == key)
-    return min(into, key=lambda each: each.place, default=None)
 
 
 @dataclass(slots=True)
@@ -436,8 +400,3 @@ class _Run:
 
     def _name(self, evidence: Evidence) -> str:
         return self.definition.evidence[evidence.rule].name or evidence.kind
-
-
-def known_by(evidence: Iterable[Evidence], instant: datetime) -> list[Evidence]:
-    """The evidence that had arrived by an instant: what an invoice of that moment rested on."""
-    return [each for each in evidence if each.known_at <= instant]

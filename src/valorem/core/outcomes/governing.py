@@ -6,8 +6,8 @@ from datetime import datetime
 
 from valorem.core.metering.event import Event
 from valorem.core.numbers import exact
-from valorem.core.outcomes.evidence import CompiledOutcome, Evidence
-from valorem.core.outcomes.fold import fold, in_order
+from valorem.core.outcomes.evidence import CompiledOutcome, Evidence, in_order
+from valorem.core.outcomes.fold import fold
 from valorem.core.outcomes.frame import UTC_MONTHS, Frame
 from valorem.core.outcomes.signing import DefinitionVersion, version_at
 from valorem.core.outcomes.states import Outcome

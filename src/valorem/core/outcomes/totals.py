@@ -7,7 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from valorem.core.numbers import ZERO, exact
-from valorem.core.outcomes.billing import activities_of, bill
+from valorem.core.outcomes.activities import activities_of
+from valorem.core.outcomes.billing import bill
 from valorem.core.outcomes.definition import OutcomeDefinition
 from valorem.core.outcomes.frame import Frame
 from valorem.core.outcomes.states import Outcome
