@@ -9,16 +9,17 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from valorem.core.billing.schedule import next_due_at
-from valorem.core.catalog.plans import Policies
+from valorem.core.billing.timing import with_trial
+from valorem.core.catalog.plans import Plan, Policies
 from valorem.core.contracts.contract import Contract, Dated
 from valorem.core.contracts.customer import check_metadata, check_text
+from valorem.core.contracts.effective import in_currency, trial_end
 from valorem.core.errors import InvalidInputError, NotFoundError, UnprocessableError
 from valorem.core.ids import part_of
 from valorem.core.numbers import parse_decimal
 from valorem.core.periods import Cadence, calendar_anchor
 from valorem.core.time import parse_grid_instant, quarter_hour_of, write_instant
 from valorem.core.units import parse_span
-from valorem.engine.alerts import arm
 from valorem.engine.catalog import catalog_at, current_catalog
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
@@ -76,13 +77,7 @@ def create_contract(tx: Transaction, new: NewContract) -> Contract:
         if new.catalog_version is None
         else (new.catalog_version, catalog_at(tx, new.catalog_version))
     )
-    plan = catalog.plan(new.plan)
-    if plan.currency != customer.currency:
-        raise UnprocessableError(
-            f"plan {plan.key!r} is in {plan.currency}, customer {customer.key!r} pays in {customer.currency}",
-            field="plan",
-            hint="offer a plan in the customer's currency",
-        )
+    plan = in_currency(catalog.plan(new.plan), customer.currency)
     start = quarter_hour_of(tx.now) if new.start is None else parse_grid_instant(new.start, "start")
     every = Cadence(*(parse_span(new.every, "every") if new.every is not None else plan.every))  # type: ignore[arg-type]
     zone = new.zone or customer.zone
@@ -101,13 +96,14 @@ def create_contract(tx: Transaction, new: NewContract) -> Contract:
         currency=plan.currency,
         every=every,
         anchor=_anchor(new.anchor, start, every, zone),
-        seats=_seats(new.seats or {}, {fee.per for fee in plan.fees.values() if fee.per}, start),
+        seats=_seats(new.seats or {}, counted_keys(plan), start),
         policies=_policies(new.policies, plan.policies),
         purchase_order=new.purchase_order,
         metadata=dict(new.metadata or {}),
     )
+    if (ends := trial_end(contract, plan)) is not None:
+        contract = with_trial(contract, ends)
     contracts.insert(tx.connection, contract, next_index=0, next_at=next_due_at(contract, -1), now=tx.now)
-    arm(tx, contract.customer)
     return contract
 
 
@@ -153,8 +149,7 @@ def set_seats(
     contract = row.contract
     since = quarter_hour_of(tx.now) if since is None else parse_grid_instant(since, "since")
     plan = catalog_at(tx, contract.catalog_version).plan(contract.plan)
-    known = {fee.per for fee in plan.fees.values() if fee.per}
-    _check_seat_key(key, known)
+    _check_seat_key(key, counted_keys(plan))
     if since < contract.start or (contract.end is not None and since >= contract.end):
         raise UnprocessableError(
             f"{write_instant(since)} lies outside the contract",
@@ -172,8 +167,12 @@ def set_seats(
     history[since] = Dated(since, quantity)
     changed = replace(contract, seats={**contract.seats, key: tuple(history[at] for at in sorted(history))})
     contracts.replace_terms(tx.connection, changed)
-    arm(tx, changed.customer)
     return changed
+
+
+def counted_keys(plan: Plan) -> set[str]:
+    """What a contract on a plan says quantities of: its seats and its add-ons."""
+    return {*plan.addons, *(fee.per for fee in plan.fees.values() if fee.per)}
 
 
 def _closed_before(contract: Contract, next_index: int) -> datetime | None:

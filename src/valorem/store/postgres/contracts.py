@@ -8,7 +8,8 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from valorem.core.catalog.plans import Policies
-from valorem.core.contracts.contract import Contract, Dated
+from valorem.core.contracts.contract import Contract, Dated, Leg
+from valorem.core.contracts.written import read_standings, write_standings
 from valorem.core.ids import part_in, part_of
 from valorem.core.numbers import parse_decimal, plain
 from valorem.core.periods import Cadence
@@ -199,6 +200,13 @@ def write_terms(contract: Contract) -> dict[str, Any]:
         "policies": contract.policies.model_dump(mode="json") if contract.policies else None,
         "purchase_order": contract.purchase_order,
         "metadata": dict(contract.metadata),
+        "standings": write_standings(contract.standings),
+        "legs": [
+            [write_instant(leg.since), leg.every.count, leg.every.unit, write_instant(leg.anchor)]
+            for leg in contract.legs
+        ],
+        "term": [contract.term.count, contract.term.unit] if contract.term else None,
+        "first_start": write_instant(contract.first_start) if contract.first_start else None,
     }
 
 
@@ -227,4 +235,12 @@ def _contract(row: Row) -> Contract:
         policies=Policies.model_validate(terms["policies"]) if terms["policies"] else None,
         purchase_order=terms["purchase_order"],
         metadata=terms["metadata"],
+        # Rows from before a contract could change have none of these.
+        standings=read_standings(terms.get("standings", ())),
+        legs=tuple(
+            Leg(parse_instant(since), Cadence(count, unit), parse_instant(anchor))
+            for since, count, unit, anchor in terms.get("legs", ())
+        ),
+        term=Cadence(*terms["term"]) if terms.get("term") else None,
+        first_start=parse_instant(terms["first_start"]) if terms.get("first_start") else None,
     )
