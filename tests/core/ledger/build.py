@@ -4,9 +4,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from hypothesis import settings
+
 from valorem.core.ledger.burns import Burn
 from valorem.core.ledger.grants import Grant
 from valorem.core.ledger.scope import Workload
+
+#: A property is not a matter of time, least of all on a busy machine.
+UNTIMED = settings(deadline=None)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

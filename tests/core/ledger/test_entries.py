@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.ledger.build import DAY, START, at, burn, grant
+from tests.core.ledger.build import DAY, START, UNTIMED, at, burn, grant
 from valorem.core.errors import InvalidInputError
 from valorem.core.ledger.account import Facts
 from valorem.core.ledger.breakage import expiring
@@ -67,6 +67,7 @@ def test_a_chain_holds_in_pieces() -> None:
     assert link(ENTRIES[3:], after=CHAIN[2]) == CHAIN[3:]
 
 
+@UNTIMED
 @given(st.data())
 def test_any_tampering_is_found_where_it_was_done(data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(CHAIN) - 2))
@@ -123,6 +124,7 @@ def test_a_local_day_is_not_a_day_in_utc() -> None:
     assert list(by_day(account.happenings, "America/New_York")) == [date(2025, 12, 31)]
 
 
+@UNTIMED
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=30), st.integers(1, 10_000))
 def test_what_is_recognised_deferred_and_lost_is_always_what_was_paid(used: list[int], cents: int) -> None:
     price = Decimal(cents).scaleb(-2)
@@ -139,6 +141,7 @@ def test_what_is_recognised_deferred_and_lost_is_always_what_was_paid(used: list
     assert deferred(account) == 0
 
 
+@UNTIMED
 @given(st.integers(0, 10_000), st.integers(1, 366), st.sampled_from(["USD", "JPY", "KWD"]))
 def test_a_fixed_amount_is_spread_to_the_last_cent(units: int, days: int, currency: str) -> None:
     daily = spread(Decimal(units), days, currency)
@@ -151,3 +154,12 @@ def test_breakage_is_planned_by_date() -> None:
     account = replay(Facts((PAID, FREE, grant("ever", 5))), at(1))
     assert expiring(account) == {at(48): 10, at(240): 100}
     assert expected_breakage(Decimal(120_000), Decimal("0.2")) == 24_000
+
+
+def test_a_row_rewritten_with_a_digest_of_its_own_breaks_the_next() -> None:
+    rows = list(CHAIN)
+    legs = tuple(replace(leg, amount=leg.amount * 2) for leg in rows[3].entry.legs)
+    forged = link([replace(rows[3].entry, legs=legs)], after=rows[2])
+    broken = verify([*rows[:3], *forged, *rows[4:]])
+    assert broken is not None
+    assert broken.number == 5

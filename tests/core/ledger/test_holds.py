@@ -1,5 +1,6 @@
 # mypy: disable-error-code=comparison-overlap
 # Decimals are compared with plain integers here.
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -9,9 +10,11 @@ from tests.core.ledger.build import HOUR, at, burn, grant
 from valorem.core.errors import ConflictError, InvalidInputError, UnprocessableError
 from valorem.core.ledger.account import Facts
 from valorem.core.ledger.admission import Admission, admit
+from valorem.core.ledger.caps import Cap
 from valorem.core.ledger.holds import Hold, expire, hold, release, settle
 from valorem.core.ledger.policies import CreditPolicies
 from valorem.core.ledger.replay import replay, spendable
+from valorem.core.periods import Cadence
 
 BLOCK = CreditPolicies(overage="block")
 
@@ -145,3 +148,12 @@ def test_a_soft_limit_lets_a_share_more_through_and_no_more() -> None:
     ):
         account = replay(Facts((grant("g", 100),), (burn(1, used),)), at(2))
         assert admit(Decimal(amount), account.available, account, soft).verdict == verdict
+
+
+def test_what_is_given_back_may_be_used_again_under_a_cap() -> None:
+    cap = Cap("share", Decimal(20), Cadence(1, "day"), at(0), per="account")
+    base = Facts((grant("g", 100),), caps=(cap,))
+    assert spendable(replace(base, holds=(held(15),)), at(1.5)) == 5
+    assert spendable(replace(base, holds=(settle(held(15), Decimal(4), now=at(1.2)),)), at(1.5)) == 16
+    assert spendable(replace(base, holds=(release(held(15), now=at(1.2)),)), at(1.5)) == 20
+    assert spendable(replace(base, burns=(burn(1, 20), burn(1.2, -8))), at(1.5)) == 8

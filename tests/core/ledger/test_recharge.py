@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.ledger.build import DAY, HOUR, START
+from tests.core.ledger.build import DAY, HOUR, START, UNTIMED
 from valorem.core.errors import InvalidInputError
 from valorem.core.ledger.recharge import (
     Purchase,
@@ -59,6 +59,7 @@ def test_tagged_balances_can_be_left_out() -> None:
     assert counted_balance(balances) == 17
 
 
+@UNTIMED
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 30)), max_size=40))
 def test_however_the_balance_moves_ids_are_unique_and_days_are_capped(steps: list[tuple[int, int]]) -> None:
     found = [each for each in purchases(*steps) if each is not None]

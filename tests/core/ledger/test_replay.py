@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.ledger.build import DAY, START, at, burn, grant
+from tests.core.ledger.build import DAY, START, UNTIMED, at, burn, grant
 from valorem.core.errors import InvalidInputError, UnprocessableError
 from valorem.core.ledger.account import Account, Facts
 from valorem.core.ledger.burns import Burn, Reset, adjustments
@@ -169,6 +169,7 @@ def test_what_a_work_may_use_is_what_a_hold_of_everything_gets() -> None:
     assert spendable(facts, at(0), Workload(member="ann")) == 30
 
 
+@UNTIMED
 @given(st.permutations([burn(h, a, k) for h, a, k in [(1, 7, "a"), (1, 5, "b"), (2, 9, "a"), (3, 4, "c")]]))
 def test_the_order_of_arrival_never_matters(burns: list[Burn]) -> None:
     grants = (grant("g1", 10, 0, 2), grant("g2", 8, 1))
@@ -343,3 +344,9 @@ def test_a_correction_after_closing_gives_nothing_back_to_what_has_ended() -> No
     late = Facts(checkpoint.needs(facts.grants), (burn(9, -4),))
     account = replay(late, at(10), checkpoint=checkpoint)
     assert (account.balance, account.overage) == (10, -4)
+
+
+def test_a_refill_does_not_outlive_its_grant() -> None:
+    daily = grant("g", 100, 0, 60, refill=Refill(Cadence(1, "day"), START))
+    assert [int(after(hours, daily).balance) for hours in (59, 60)] == [100, 0]
+    assert after(60, void(daily, at(30))).balance == 0

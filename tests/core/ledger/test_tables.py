@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.ledger.build import START, at
+from tests.core.ledger.build import START, UNTIMED, at
 from valorem.core.ledger.burns import by_workload, total
 from valorem.core.ledger.tables import Bucket, BurnTable, burns_of
 from valorem.core.metering.measured import Measured
@@ -76,6 +76,7 @@ TIERS = {
 }
 
 
+@UNTIMED
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 60)), max_size=20))
 def test_tiers_fill_in_order_of_time_whatever_the_slices(uses: list[tuple[int, int]]) -> None:
     buckets = [

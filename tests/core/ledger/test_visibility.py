@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.ledger.build import START, at, burn, grant
+from tests.core.ledger.build import START, UNTIMED, at, burn, grant
 from valorem.core.ledger.account import Facts
 from valorem.core.ledger.forecast import forecast
 from valorem.core.ledger.history import history
@@ -38,6 +38,7 @@ def test_without_usage_only_ends_empty_an_account() -> None:
     assert (empty.runs_out_at, empty.days_left) == (at(24), 0)
 
 
+@UNTIMED
 @given(
     st.lists(st.tuples(st.integers(1, 50), st.none() | st.integers(25, 200)), max_size=6), st.integers(1, 4)
 )
@@ -82,6 +83,7 @@ def test_a_statement_adds_up_and_reads() -> None:
     assert found.used == (("chat", 30), ("image", 5))
 
 
+@UNTIMED
 @given(st.lists(st.tuples(st.integers(0, 90), st.integers(-5, 30)), max_size=12))
 def test_statements_follow_each_other(uses: list[tuple[int, int]]) -> None:
     grants = (grant("a", 60, 0, 40), grant("b", 50, 10), grant("c", 20, 70, 80))
