@@ -81,7 +81,8 @@ def test_a_key_without_the_scope_is_refused_by_name(world: World) -> None:
 
 def test_another_workspace_s_things_do_not_exist(furnished: World) -> None:
     contract = furnished.get("/v1/contracts").json()["items"][0]["id"]
-    invoice = furnished.post("/v1/invoices/close") and furnished.get("/v1/invoices").json()["items"][0]["id"]
+    assert furnished.post("/v1/invoices/close").status_code == 200
+    invoice = furnished.get("/v1/invoices").json()["items"][0]["id"]
     key = furnished.get("/v1/keys").json()["items"][0]["id"]
     ids = {"contract_id": contract, "invoice": invoice, "key_id": key, "key": "acme", "version": "1"}
     strangers = [

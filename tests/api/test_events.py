@@ -9,7 +9,7 @@ from tests.api.conftest import World, bearer, event
 
 
 def total(world: World) -> str:
-    return world.get("/v1/usage?customer=acme&meter=tokens").json()["total"]
+    return str(world.get("/v1/usage?customer=acme&meter=tokens").json()["total"])
 
 
 def test_a_single_event_says_by_its_status_what_became_of_it(furnished: World) -> None:

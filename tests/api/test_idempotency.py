@@ -112,7 +112,10 @@ def test_a_key_that_cannot_be_kept_is_refused(world: World, key: str) -> None:
     answer = world.http.post(
         "/v1/customers",
         json=CUSTOMER,
-        headers={"authorization": f"Bearer {world.admin}".encode(), "idempotency-key": key.encode("latin-1")},
+        headers=[
+            (b"authorization", f"Bearer {world.admin}".encode()),
+            (b"idempotency-key", key.encode("latin-1")),
+        ],
     )
     assert answer.status_code == 400
     assert answer.json()["field"] == "Idempotency-Key"

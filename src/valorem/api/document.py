@@ -64,14 +64,14 @@ def _finish(operation: dict[str, Any], method: str, path: str, scopes: dict[tupl
 
 def _scopes(routes: Sequence[BaseRoute]) -> dict[tuple[str, str], str]:
     """The scope each operation needs, read from its dependencies."""
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for route in routes:
         if isinstance(route, APIRoute):
             needed = [
                 each.call.scope for each in route.dependant.dependencies if isinstance(each.call, Needs)
             ]
             found |= {
-                (method.lower(), route.path_format): scope for method in route.methods for scope in needed
+                (method.lower(), route.path_format): scope for method in route.methods or () for scope in needed
             }
     return found
 

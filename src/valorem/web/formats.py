@@ -34,5 +34,5 @@ def day(at: datetime) -> str:
 
 
 def moment(at: datetime) -> str:
-    """An instant to the second, in UTC."""
-    return write_instant(at.replace(microsecond=0)).replace("T", " ").replace("Z", " UTC")
+    """An instant to the minute, in UTC."""
+    return write_instant(at)[:16].replace("T", " ") + " UTC"

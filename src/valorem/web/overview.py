@@ -72,6 +72,7 @@ def overview_of(engine: Engine, workspace: Workspace) -> Overview:
         customers = list_customers(tx, limit=_MOST_CUSTOMERS + 1)
         contracts = list_contracts(tx, limit=_MOST_CUSTOMERS + 1)
         shown = [row for row in contracts if _runs(row, tx.now)]
+        newest = list_invoices(tx, newest_first=True, limit=_MOST_INVOICES)
         running = tuple(found for row in shown[:_MOST_CONTRACTS] if (found := _running(tx, row)) is not None)
         sums: dict[str, Decimal] = {}
         for each in running:
@@ -86,7 +87,7 @@ def overview_of(engine: Engine, workspace: Workspace) -> Overview:
             running=running,
             hidden=len(shown) > _MOST_CONTRACTS or len(contracts) > _MOST_CUSTOMERS,
             so_far=tuple(sorted(sums.items())),
-            invoices=tuple(list_invoices(tx, newest_first=True, limit=_MOST_INVOICES)),
+            invoices=tuple(sorted(newest, key=_by_issue, reverse=True)),
         )
 
 
@@ -102,6 +103,10 @@ def _running(tx: Transaction, row: ContractRow) -> Running | None:
         return None  # its meters are not ready to be looked at; the contract's own page would say why
     usage = tuple(line for line in preview.so_far.lines if line.kind == "usage")
     return Running(row.contract.customer, row.contract.plan, preview, usage)
+
+
+def _by_issue(header: InvoiceHeader) -> tuple[datetime, bool, str]:
+    return header.issued_at, header.number is None, header.number or ""
 
 
 def _counted(found: int) -> str:

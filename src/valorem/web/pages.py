@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import anyio.to_thread
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -82,9 +83,10 @@ class _Pages:
         body = await request.body()
         if len(body) > _MOST_FORM_BYTES:
             return self._page("enter.html", status=400, refused="That is no API key.")
-        form = await request.form()
+        form = parse_qs(body.decode(errors="replace"))
+        key = form.get("key", [""])[0].strip()
         return await anyio.to_thread.run_sync(
-            partial(self._entered, str(form.get("key", "")).strip(), secure=request.url.scheme == "https")
+            partial(self._entered, key, secure=request.url.scheme == "https")
         )
 
     def _entered(self, key: str, *, secure: bool) -> Response:
