@@ -22,7 +22,6 @@ def test_every_variable_is_read() -> None:
             "VALOREM_DATABASE_URL": "postgresql://me@db/valorem",
             "VALOREM_HOST": "0.0.0.0",
             "VALOREM_PORT": "9000",
-            "VALOREM_PART_GROUPS": "8",
             "VALOREM_INGEST_WRITERS": "4",
             "VALOREM_CONNECTIONS": "32",
             "VALOREM_LOG_LEVEL": "DEBUG",
@@ -33,12 +32,11 @@ def test_every_variable_is_read() -> None:
         database_url="postgresql://me@db/valorem",
         host="0.0.0.0",
         port=9000,
-        part_groups=8,
         ingest_writers=4,
         connections=32,
         log_level="debug",
     )
-    assert len(described()) == 8
+    assert len(described()) == 7
 
 
 @pytest.mark.parametrize(
@@ -47,7 +45,7 @@ def test_every_variable_is_read() -> None:
         ("VALOREM_PORT", "http", "whole number from 0 to 65535"),
         ("VALOREM_PORT", "70000", "whole number from 0 to 65535"),
         ("VALOREM_PORT", "٨٠", "whole number"),
-        ("VALOREM_PART_GROUPS", "0", "from 1 to 256"),
+        ("VALOREM_INGEST_WRITERS", "0", "from 1 to 64"),
         ("VALOREM_LOG_LEVEL", "loud", "debug, info, warning, error"),
         ("VALOREM_DATABASE_URL", "mysql://secret@db", "postgresql://"),
     ],
@@ -66,9 +64,9 @@ def test_a_database_url_is_never_repeated_because_it_holds_a_password() -> None:
 
 
 def test_a_misspelt_variable_is_not_silently_ignored() -> None:
-    with pytest.raises(InvalidInputError, match="did you mean VALOREM_PART_GROUPS") as refused:
-        Settings.from_environment({"VALOREM_PART_GROUP": "2"})
-    assert refused.value.field == "VALOREM_PART_GROUP"
+    with pytest.raises(InvalidInputError, match="did you mean VALOREM_INGEST_WRITERS") as refused:
+        Settings.from_environment({"VALOREM_INGEST_WRITER": "2"})
+    assert refused.value.field == "VALOREM_INGEST_WRITER"
     assert Settings.from_environment({"VALOREM_URL": "http://x", "VALOREM_API_KEY": "k"}) == Settings()
 
 

@@ -48,7 +48,7 @@ def _setting(default: Any, read: Callable[[str], Any], meaning: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a server needs to know before it starts. The variable of ``part_groups`` is ``VALOREM_PART_GROUPS``."""
+    """What a server needs to know before it starts. The variable of ``ingest_writers`` is ``VALOREM_INGEST_WRITERS``."""
 
     data: Path = _setting(  # noqa: RUF009 - it makes a dataclass field
         Path("valorem-data"),
@@ -60,12 +60,6 @@ class Settings:
     )
     host: str = _setting("127.0.0.1", str, "Address to listen on; 0.0.0.0 for every one of the machine's.")
     port: int = _setting(8080, _whole(0, 65535), "Port to listen on; 0 takes a free one.")
-    part_groups: int = _setting(
-        1,
-        _whole(1, 256),
-        "Groups into which an ingest batch is cut, each written in its own transaction; 1 on a single database "
-        "server, more on a distributed one. It may not change once events are recorded.",
-    )
     ingest_writers: int = _setting(
         2,
         _whole(1, 64),

@@ -11,14 +11,22 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime
+from itertools import count
 from time import monotonic
 from typing import Any, TypeAlias
 
 import psycopg
-from psycopg.errors import DeadlockDetected, SerializationFailure, UniqueViolation
+from psycopg.errors import (
+    DeadlockDetected,
+    DiskFull,
+    ReadOnlySqlTransaction,
+    SerializationFailure,
+    UniqueViolation,
+)
 
 from valorem.core.errors import InvalidInputError, OverloadedError
 from valorem.engine import recording
+from valorem.engine.admission import Admission
 from valorem.engine.engine import Engine
 from valorem.engine.meters import Meters, load_meters
 from valorem.engine.recording import Candidate, ItemResult, RecordedBeforeError
@@ -217,6 +225,7 @@ class Writer:
         self._open: Connection | None = None
         self._meters: dict[int, Meters] = {}
         self._live: set[int] = set()
+        self._admission = Admission(engine.limits)
 
     def close(self) -> None:
         """Close the connection; the next write opens another."""
@@ -253,6 +262,9 @@ class Writer:
             batch.id = secrets.randbits(63)
         except (DeadlockDetected, SerializationFailure):
             return False
+        except (DiskFull, ReadOnlySqlTransaction) as error:
+            self.close()
+            raise OverloadedError(f"the database takes no writes: {error.diag.message_primary}") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             _log.warning("writing events failed and is tried again: %s", error)
             self.close()
@@ -265,13 +277,20 @@ class Writer:
         now = self._now(connection, workspace)
         prepared = self._prepare(connection, workspace, batch.raws, now)
         candidates = [one for one in prepared if isinstance(one, Candidate)]
+        meters = self._meters[workspace]
+        if not self._admission.is_sure(workspace, meters, candidates):
+            with store.transaction(connection, workspace):
+                refused = self._admission.refused(connection, workspace, meters, candidates)
+            places = count()
+            prepared = [
+                refused.get(next(places), one) if isinstance(one, Candidate) else one for one in prepared
+            ]
+            candidates = [one for one in prepared if isinstance(one, Candidate)]
         if not candidates:
             batch.results = [one for one in prepared if isinstance(one, ItemResult)]
             return
         with store.transaction(connection, workspace):
-            settled = iter(
-                recording.record(connection, workspace, now, self._meters[workspace], batch.id, candidates)
-            )
+            settled = iter(recording.record(connection, workspace, now, meters, batch.id, candidates))
             batch.results = [next(settled) if isinstance(one, Candidate) else one for one in prepared]
 
     def _connection(self) -> Connection:

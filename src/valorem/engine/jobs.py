@@ -30,11 +30,10 @@ def _export(engine: Engine, workspace: int) -> bool:
     return engine.warehouse is not None and export_batches(engine, workspace, _SOME).remaining > 0
 
 
-def _forget(engine: Engine, _workspace: int) -> bool:
-    """Old event keys and old answers; both tables are of all workspaces together."""
-    before = engine.real_now() - timedelta(seconds=engine.limits.key_retention_s)
-    with engine.database.system() as connection:
-        forget_keys(connection, before.date())
+def _forget(engine: Engine, workspace: int) -> bool:
+    """Old event keys, by the workspace's own clock, and old answers, which are of all workspaces together."""
+    with engine.transaction(workspace) as tx:
+        forget_keys(tx.connection, (tx.now - timedelta(seconds=tx.limits.key_retention_s)).date())
     return forget_answers(engine) > 0
 
 

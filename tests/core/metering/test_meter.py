@@ -214,16 +214,19 @@ def test_fingerprint_follows_what_is_counted():
     assert meter(event=["b", "a", "b"]).fingerprint() == meter(event=["a", "b"]).fingerprint()
 
 
-def test_a_set_reads_like_its_meters():
+def test_a_set_knows_which_of_its_meters_count_a_type():
     calls = compile_meter(meter(meter="calls", aggregate="count", value=..., event=["llm.call", "image"]))
     tokens = compile_meter(meter())
     again = compile_meter(meter(meter="tokens_again", name="Same"))
     meters = MeterSet([calls, tokens, again])
     assert len(meters.meters) == 2
     event = Event("e1", "/s", "llm.call", "c1", AT, {"tokens": 3})
-    assert meters.read(event) == [(0, Reading((), Decimal(1))), (1, Reading((), Decimal(3)))]
-    assert meters.read(Event("e1", "/s", "image", "c1", AT, {})) == [(0, Reading((), Decimal(1)))]
-    assert meters.read(Event("e1", "/s", "other", "c1", AT, {})) == []
+    assert [(index, read(event)) for index, read in meters.matching("llm.call")] == [
+        (0, (Reading((), Decimal(1)),)),
+        (1, (Reading((), Decimal(3)),)),
+    ]
+    assert [index for index, _ in meters.matching("image")] == [0]
+    assert meters.matching("other") == ()
 
 
 @given(

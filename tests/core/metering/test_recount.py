@@ -83,11 +83,16 @@ def test_the_latest_correction_holds_and_can_bring_an_event_back():
     assert [tally.total for tally in totals(events).values()] == [8]
 
 
-def test_what_a_meter_cannot_take_is_reported_and_counts_nowhere():
+def test_what_a_meter_cannot_take_is_reported_and_counts_for_the_others():
     result = recount(1, [use(1, "many"), use(2, 1)], METERS)
-    ((refusal),) = result.refused
-    assert (refusal.id, refusal.field) == ("e1", "data.n")
-    assert sum(tally.n for key, tally in result.counters.items() if key.revision == TOTAL) == 1
+    assert [(each.meter, each.id, each.field) for each in result.refused] == [
+        ("total", "e1", "data.n"),
+        ("newest", "e1", "data.n"),
+    ]
+    counted = [0, 0, 0]
+    for key, tally in result.counters.items():
+        counted[[meter.fingerprint for meter in METERS.meters].index(key.revision)] += tally.n
+    assert counted == [1, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -245,12 +245,6 @@ class MeterSet:
                 known = self._by_type.get(event_type, ())
                 self._by_type[event_type] = (*known, (index, compiled.read_matching))
 
-    def read(self, event: Event) -> list[tuple[int, Reading]]:
-        """Everything the meters read from one event, as (index into ``meters``, reading).
-
-        Raises:
-            InvalidInputError: When one meter cannot take its value: the event is then refused as a whole.
-        """
-        return [
-            (index, reading) for index, read in self._by_type.get(event.type, ()) for reading in read(event)
-        ]
+    def matching(self, event_type: str) -> tuple[tuple[int, Callable[[Event], tuple[Reading, ...]]], ...]:
+        """The meters that count events of a type, as (index into ``meters``, :attr:`CompiledMeter.read_matching`)."""
+        return self._by_type.get(event_type, ())

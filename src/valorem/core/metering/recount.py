@@ -33,8 +33,17 @@ class CounterKey(msgspec.Struct, frozen=True, gc=False, order=False):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A recorded event that a meter, usually one defined later, cannot take; it counts nothing for any meter."""
+    """A recorded event that a meter, usually one defined later, cannot take; it counts nothing for that meter.
 
+    Attributes:
+        meter: The meter's key.
+        source: The event's.
+        id: The event's.
+        field: Where the problem is.
+        reason: What it is.
+    """
+
+    meter: str
     source: str
     id: str
     field: str | None
@@ -76,16 +85,17 @@ def recount(
             continue
         if event.time is None:
             raise InvalidInputError("a recorded event has a time", field="time")
-        try:
-            readings = meters.read(event)
-        except InvalidInputError as error:
-            refused.append(Refusal(event.source, event.id, error.field, error.message))
-            continue
         quarter, order = quarter_hour_of(event.time), event.order + key
-        for index, reading in readings:
+        for index, read in meters.matching(event.type):
             meter = meters.meters[index]
-            place = CounterKey(event.subject, meter.fingerprint, reading.dimensions, quarter)
-            counters[place] = add(
-                meter.aggregation, counters.get(place, EMPTY), reading.value, event.time, order
-            )
+            try:
+                readings = read(event)
+            except InvalidInputError as error:
+                refused.append(Refusal(meter.meter.key, event.source, event.id, error.field, error.message))
+                continue
+            for reading in readings:
+                place = CounterKey(event.subject, meter.fingerprint, reading.dimensions, quarter)
+                counters[place] = add(
+                    meter.aggregation, counters.get(place, EMPTY), reading.value, event.time, order
+                )
     return Recount(counters, tuple(refused))

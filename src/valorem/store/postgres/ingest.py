@@ -4,7 +4,7 @@ Lock order, the same in every transaction: event keys, then known event keys, th
 part group's cursor; each statement sorted by key.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -54,6 +54,26 @@ WITH cursor AS (
 INSERT INTO event_batch (part, workspace, seq, id, received_at, events, earliest, latest, subjects, types, raw)
 SELECT 0, %b, CASE WHEN meter_epoch = %b THEN seq END, %b, %b, %b, %b, %b, %b, %s, %b FROM cursor
 RETURNING seq
+"""
+_FORGET: LiteralString = """
+WITH gone AS (
+    DELETE FROM event_key WHERE received_on < %s AND fingerprint IS NOT NULL
+    RETURNING part, workspace, received_on, key
+), kept AS (
+    INSERT INTO forgotten_key AS known (part, workspace, received_on, keys)
+    SELECT part, workspace, received_on, string_agg(substring(uuid_send(key) FROM 2 FOR 8), ''::bytea)
+    FROM gone GROUP BY part, workspace, received_on ORDER BY part, workspace, received_on
+    ON CONFLICT (part, workspace, received_on) DO UPDATE SET keys = known.keys || excluded.keys
+)
+SELECT count(*) AS n FROM gone
+"""
+_FORGOTTEN: LiteralString = """
+SELECT wanted.key FROM unnest(%(keys)s) AS wanted (key)
+WHERE EXISTS (
+    SELECT FROM forgotten_key AS known
+    WHERE known.part = get_byte(uuid_send(wanted.key), 0) AND known.workspace = %(workspace)s
+      AND position(substring(uuid_send(wanted.key) FROM 2 FOR 8) IN known.keys) > 0
+)
 """
 _BEGIN = (
     "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL ROLE valorem_app; SET LOCAL valorem.workspace = '{}'"
@@ -244,10 +264,16 @@ def committed(connection: Connection, workspace: int) -> int:
 
 
 def forget_keys(connection: Connection, before: date) -> int:
-    """Delete the keys of events received before a date; returns how many.
+    """Delete the keys of events received before a date, all but eight bytes of each; returns how many.
 
-    A placeholder is kept: it belongs to a correction that still waits for its event.
+    A placeholder is kept: it belongs to a correction that still waits for its event. So are the keys of history.
     """
-    return connection.execute(
-        "DELETE FROM event_key WHERE received_on < %s AND fingerprint IS NOT NULL", (before,)
-    ).rowcount
+    row = connection.execute(_FORGET, (before,)).fetchone()
+    assert row is not None
+    return int(row["n"])
+
+
+def forgotten(connection: Connection, workspace: int, keys: Iterable[bytes]) -> frozenset[bytes]:
+    """Those of some keys that were deleted. Two of 2⁶⁴ would be taken for one another."""
+    rows = connection.execute(_FORGOTTEN, {"workspace": workspace, "keys": packed.uuids(sorted(keys))})
+    return frozenset(row["key"].bytes for row in rows)
