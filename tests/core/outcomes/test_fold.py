@@ -251,3 +251,22 @@ def test_ids_are_normalised_by_explicit_rules_only():
     assert list(folded(phone, event("success", TEN, "0049 (30) 123-456"))) == ["+4930123456"]
     with pytest.raises(InvalidInputError, match="country code"):
         folded(phone, event("success", TEN, "030 123456"))
+
+
+def test_the_order_at_one_instant_is_that_of_the_kinds_and_not_of_the_rules():
+    backwards = [{"event": kind, "kind": kind} for kind in ("refute", "confirm", "success")]
+    events = [event(kind, TEN) for kind in ("refute", "confirm", "success")]
+    outcome = only(definition(evidence=backwards), *events)
+    assert [each.state for each in outcome.transitions] == ["assumed", "confirmed", "reversed"]
+
+
+@pytest.mark.parametrize(("again", "accepted"), [("03-06T09:59:59", 1), ("03-06T10:00", 2)])
+def test_a_length_of_time_ends_half_open(again, accepted):
+    outcome = only(definition(one_per="4 days"), event("success", TEN), event("success", again))
+    assert len(outcome.results) == accepted
+
+
+def test_the_earliest_arrival_of_a_repeated_fact_counts():
+    first, again = (event("success", TEN, arrives=at) for at in ("03-02T10:05", "03-09T10:00"))
+    for order in ([first, again], [again, first]):
+        assert only(definition(), *order).transitions[0].known_at == instant("03-02T10:05")

@@ -6,6 +6,7 @@ import pytest
 from tests.core.outcomes.make import definition, event, instant, version
 from valorem.core.errors import InvalidInputError, UnprocessableError
 from valorem.core.outcomes.amending import backtest_amendment, describe_amendment
+from valorem.core.outcomes.charging import charge, total_of
 from valorem.core.outcomes.definition import OutcomeDefinition
 from valorem.core.outcomes.frame import UTC_MONTHS
 from valorem.core.outcomes.governing import Definitions
@@ -181,3 +182,19 @@ def test_an_amendment_is_told_in_words_and_money():
 def test_definitions_that_cannot_be_kept_are_refused(fields, told):
     with pytest.raises(ValueError, match=told):
         OutcomeDefinition.model_validate({**definition().model_dump(mode="json", by_alias=True), **fields})
+
+
+def test_a_signature_under_another_text_is_none():
+    other = definition_digest(definition(window="1 hour"))
+    signatures = (signature("vendor", other), signature("customer", other))
+    forged = DefinitionVersion(1, definition(), instant("01-05T10:00"), signatures, instant("01-05T10:00"))
+    assert forged.missing() == ("vendor", "customer")
+    assert not forged.bills_at(instant("03-01T00:00"))
+
+
+def test_what_arrives_at_the_instant_of_a_close_is_on_it():
+    march = UTC_MONTHS.period(UTC_MONTHS.period_of(instant("03-01T00:00")))
+    late = event("success", "03-02T10:00", arrives="04-01T01:00")
+    for close, amount in (("04-01T01:00", "0.99"), ("04-01T00:59", "0.00")):
+        charged = charge(Definitions([version()]), [late], UTC_MONTHS, [march], closes=[instant(close)])
+        assert total_of(charged, 0) == Decimal(amount)
