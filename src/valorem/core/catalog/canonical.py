@@ -7,6 +7,7 @@ from valorem.core.catalog.catalog import Catalog
 from valorem.core.catalog.credits import CreditType
 from valorem.core.catalog.outcomes import definition_fields
 from valorem.core.catalog.plans import Plan
+from valorem.core.catalog.taxes import Tax
 from valorem.core.metering.expression import parse_expression, write_expression
 from valorem.core.metering.filters import canonical_filter
 from valorem.core.metering.meter import Meter
@@ -34,6 +35,7 @@ def canonical(catalog: Catalog) -> dict[str, dict[str, Any]]:
         "price": {key: _price_form(price) for key, price in catalog.prices.items()},
         "credit": {key: _credit_form(credit) for key, credit in catalog.credits.items()},
         "outcome": {key: _outcome_form(each) for key, each in catalog.outcomes.items()},
+        "tax": {key: _tax_form(tax) for key, tax in catalog.taxes.items()},
         "plan": {key: _plan_form(plan) for key, plan in catalog.plans.items()},
     }
 
@@ -70,6 +72,15 @@ def _plan_form(plan: Plan) -> dict[str, Any]:
         meter: price if isinstance(price, str) else _price_form(price) for meter, price in plan.prices.items()
     }
     return form
+
+
+def _tax_form(tax: Tax) -> dict[str, Any]:
+    rates: dict[str, dict[str, Any]] = {}
+    for row in tax.rates:
+        place = " ".join(part for part in (row.country, row.region, row.product) if part)
+        form = _pruned(row.model_dump(mode="json", include={"share", "category", "reason"}))
+        rates.setdefault(place, {})[row.since.isoformat() if row.since else ""] = form
+    return {"tax": tax.tax, "name": tax.name, "rates": rates}
 
 
 def _credit_form(credit: CreditType) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from valorem.core.catalog.credits import CreditType
 from valorem.core.catalog.features import Feature
 from valorem.core.catalog.plans import Plan
+from valorem.core.catalog.taxes import Tax
 from valorem.core.errors import NotFoundError
 from valorem.core.ledger.tables import BurnTable
 from valorem.core.metering.meter import Meter
@@ -29,6 +30,7 @@ class Catalog:
         prices: Named prices by key.
         credits: Credit types by key.
         outcomes: Outcome definitions by key.
+        taxes: Taxes with their rates, by key.
         plans: By key.
         files: Path to text, exactly as written, so that a version can be shown, diffed and applied again.
     """
@@ -38,6 +40,7 @@ class Catalog:
     prices: Mapping[str, Price] = field(default_factory=lambda: _NOTHING)
     credits: Mapping[str, CreditType] = field(default_factory=lambda: _NOTHING)
     outcomes: Mapping[str, OutcomeDefinition] = field(default_factory=lambda: _NOTHING)
+    taxes: Mapping[str, Tax] = field(default_factory=lambda: _NOTHING)
     plans: Mapping[str, Plan] = field(default_factory=lambda: _NOTHING)
     files: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 

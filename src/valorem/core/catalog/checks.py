@@ -40,7 +40,8 @@ class Written:
 def cross_check(written: Iterable[Written]) -> Iterator[Problem]:
     """Every reference that leads nowhere, and every value that does not fit what it refers to."""
     files = list(written)
-    names: Names = {folder: {} for folder in ("meters", "features", "prices", "credits", "outcomes", "plans")}
+    folders = ("meters", "features", "prices", "credits", "outcomes", "taxes", "plans")
+    names: Names = {folder: {} for folder in folders}
     for one in files:
         names[one.folder][one.key] = one.entry
     for one in (

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from valorem.core.alerts.rules import PlanAlerts
+from valorem.core.billing.payment_terms import PaymentTerms
 from valorem.core.catalog.entry import Currency, Entry, Key
 from valorem.core.catalog.features import FeatureValue
 from valorem.core.catalog.prices import PlanPrice
@@ -134,6 +135,43 @@ class Policies(PricePolicies):
         return self.grace[0] * _WAITS_S[self.grace[1]]
 
 
+class TermsOfPayment(Entry):
+    """By when invoices must be paid.
+
+    Attributes:
+        net_days: Days after the issue; 0 is on receipt.
+        end_of_month: Whether the days count from the end of the month of issue.
+    """
+
+    net_days: Annotated[int, Field(ge=0, le=365)] = 30
+    end_of_month: bool = False
+
+    @property
+    def terms(self) -> PaymentTerms:
+        """As invoices reckon with them."""
+        return PaymentTerms(self.net_days, self.end_of_month)
+
+
+class PlanTax(Entry):
+    """How what the plan sells is taxed.
+
+    Attributes:
+        code: The tax code of everything on it, as ``product`` in the rows of ``taxes/``; without it the general rates hold.
+        codes: Tax codes that differ, by the key of the fee, the add-on or the meter.
+        amounts: Whether the plan's amounts are without tax, or with it.
+        rounded: Once for each rate over all lines of an invoice, or line by line.
+    """
+
+    code: Key | None = None
+    codes: Mapping[Key, Key] = Field(default_factory=dict)
+    amounts: Literal["exclusive", "inclusive"] = "exclusive"
+    rounded: Literal["per_rate", "per_line"] = "per_rate"
+
+    def code_of(self, key: str) -> str | None:
+        """The tax code of a fee, an add-on or a meter."""
+        return self.codes.get(key, self.code)
+
+
 class CurrencyAmounts(Entry):
     """A plan's amounts in one more currency: everything the plan charges, none of it converted.
 
@@ -195,6 +233,8 @@ class Plan(Entry):
         alerts: What customers on the plan are told of.
         minimum: What an invoice for one period comes to at least.
         maximum: What an invoice for one period comes to at most.
+        terms: By when its invoices must be paid; the workspace's terms where left out.
+        tax: How what it sells is taxed.
     """
 
     coming: ClassVar[Mapping[str, str]] = MappingProxyType(
@@ -224,6 +264,8 @@ class Plan(Entry):
     alerts: PlanAlerts = PlanAlerts()
     minimum: Bound | None = None
     maximum: Bound | None = None
+    terms: TermsOfPayment | None = None
+    tax: PlanTax = PlanTax()
     policies: Policies = Policies()
 
     @model_validator(mode="after")
@@ -239,6 +281,9 @@ class Plan(Entry):
             for key in phase.fees:
                 if key not in self.fees:
                     raise ValueError(f"phase {number} gives an amount for {key}, which is no fee of the plan")
+        for key in self.tax.codes:
+            if key not in {*self.fees, *self.addons, *(meter for meter, _ in self.all_prices())}:
+                raise ValueError(f"tax.codes: {key} is no fee, add-on or priced meter of the plan")
         for currency, amounts in self.currencies.items():
             self._check_currency(currency, amounts)
         return self

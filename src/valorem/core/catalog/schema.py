@@ -40,6 +40,7 @@ def catalog_schema() -> dict[str, Any]:
         "plan",
         "credit",
         "outcome",
+        "tax",
     ):  # a price also has a meter, an outcome a price
         chosen = {"if": {"required": [kind]}, "then": references[kind], "else": chosen}
     return {**_head("catalog", "A file of a Valorem catalog"), **chosen, "$defs": definitions}

@@ -202,6 +202,8 @@ def _summary(what: str, entry: Entry) -> str:
             said = [name, f"{entry['aggregate']} of {value or ', '.join(entry['event'])}"]
         case "feature":
             said = [name, entry.get("kind")]
+        case "tax":
+            said = [name, f"rates in {', '.join(sorted({place.split()[0] for place in entry['rates']}))}"]
         case "outcome":
             said = [name, f"from {entry['source']['system']}", f"window {entry['window']}", entry["currency"]]
         case _:

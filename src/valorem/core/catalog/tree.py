@@ -12,6 +12,7 @@ from valorem.core.catalog.plans import Plan
 from valorem.core.catalog.problems import CatalogError, Problem, suggestion
 from valorem.core.catalog.reading import read_entry
 from valorem.core.catalog.source import UnreadableError, read_source
+from valorem.core.catalog.taxes import Tax
 from valorem.core.metering.meter import Meter
 from valorem.core.outcomes.definition import OutcomeDefinition
 from valorem.core.pricing.price import Price
@@ -27,6 +28,7 @@ FOLDERS: Mapping[str, tuple[str, type[Any]]] = MappingProxyType(
         "prices": ("price", Price),
         "credits": ("credit", CreditType),
         "outcomes": ("outcome", OutcomeDefinition),
+        "taxes": ("tax", Tax),
         "plans": ("plan", Plan),
     }
 )
@@ -37,7 +39,7 @@ def parse_catalog(files: Mapping[str, str]) -> Catalog:
 
     Args:
         files: Path to text. A path is ``folder/key.yaml``; the folders are ``meters``, ``features``, ``prices``, ``credits``,
-            ``outcomes`` and ``plans``.
+            ``outcomes``, ``taxes`` and ``plans``.
 
     Raises:
         CatalogError: With every problem of every file: its place, what was found and what would be right.
