@@ -6,18 +6,31 @@ from datetime import datetime
 from typing import Any
 
 from valorem.core.billing.canonical import read_invoice
-from valorem.core.billing.draft import draft_invoice, draft_note, with_pending
+from valorem.core.billing.changes import draft_change, draft_ended
+from valorem.core.billing.draft import draft_invoice, draft_note, invoice_of, with_pending
 from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.needs import PeriodUsage, usage_needs
-from valorem.core.billing.schedule import contract_boundary, contract_period, late_periods
+from valorem.core.billing.safety import guarded
+from valorem.core.billing.schedule import (
+    contract_boundary,
+    contract_period,
+    cover,
+    final_boundary,
+    late_periods,
+    period_index_at,
+)
 from valorem.core.billing.terms import Terms, terms_of
 from valorem.core.contracts.contract import Contract
+from valorem.core.contracts.parking import Parked
+from valorem.core.time import write_instant
 from valorem.engine.catalog import catalog_at
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.measuring import measure
 from valorem.engine.tallies import TallyReader, live_tallies
-from valorem.store.postgres import invoices
+from valorem.store.postgres import contract_edits, invoices
+from valorem.store.postgres.contracts import ContractRow
+from valorem.store.postgres.invoices import InvoiceHeader
 
 #: A contract has a draft or two; more would mean that closing has stood still for years.
 _MOST_DRAFTS = 1000
@@ -34,6 +47,8 @@ class Basis:
         late: Earlier periods looked at again for late usage.
         earlier: Ids of the finalised invoices that billed these periods so far.
         billed: Their lines.
+        change_at: Where a change gives an invoice between two borders: the instant of that change.
+        ended: Whether the change let the contract end at a border that has its invoice already.
     """
 
     terms: Terms
@@ -42,6 +57,8 @@ class Basis:
     late: tuple[int, ...]
     earlier: tuple[str, ...]
     billed: tuple[Line, ...]
+    change_at: datetime | None = None
+    ended: bool = False
 
 
 def terms_for(tx: Transaction, contract: Contract) -> Terms:
@@ -64,21 +81,100 @@ def basis_of(
         index: The boundary.
         subjects: The customer's, where the caller has read them.
     """
-    terms = terms_for(tx, contract)
-    late = tuple(late_periods(contract, index, tx.limits.accept_late_s))
-    oldest = min((*late, max(index - 1, 0)))
+    late = _late(tx, contract, index)
+    oldest = _oldest(contract, (*late, max(index - 1, 0)))
     rows = invoices.load_earlier(
         tx.connection, tx.workspace.id, contract.id, index, contract_boundary(contract, oldest)
     )
+    return _basis(tx, contract, index, late, rows, subjects)
+
+
+def change_basis_of(
+    tx: Transaction, row: ContractRow, at: datetime, subjects: tuple[str, ...] | None = None
+) -> Basis:
+    """Gather what the invoice depends on that a change gives at once.
+
+    Args:
+        tx: The transaction.
+        row: The contract, and where its billing stands.
+        at: The instant of the change.
+        subjects: The customer's, where the caller has read them.
+    """
+    contract = row.contract
+    last = final_boundary(contract)
+    ended = last is not None and last < row.next_index
+    if ended:
+        assert last is not None  # else it would not have ended
+        index, late = last, _late(tx, contract, last, carried_at=row.next_index)
+    else:
+        index, late = period_index_at(contract, max(at, contract.start)), ()
+    oldest = _oldest(contract, (*late, max(index - 1, 0)))
+    since = contract_boundary(contract, oldest)
+    rows = invoices.load_earlier(tx.connection, tx.workspace.id, contract.id, row.next_index, since)
+    basis = _basis(tx, contract, index, late, rows, subjects)
+    return replace(basis, change_at=at, ended=ended)
+
+
+def is_change(header: InvoiceHeader) -> bool:
+    """Whether a change gave the invoice; its kind names the edit by its number, as ``change:3``."""
+    return header.kind.startswith("change:")
+
+
+def basis_for(
+    tx: Transaction, header: InvoiceHeader, row: ContractRow, subjects: tuple[str, ...] | None = None
+) -> Basis:
+    """Gather what a draft depends on, as it stands, whether it is of a border or of a change."""
+    if is_change(header):
+        return change_basis_of(tx, row, header.issued_at, subjects)
+    return basis_of(tx, row.contract, header.index, subjects)
+
+
+def contradiction(tx: Transaction, basis: Basis, invoice: Invoice) -> Parked | None:
+    """Why an invoice must not be issued before somebody has looked; None where it may, or somebody has."""
+    found = guarded(basis.terms, invoice)
+    if not isinstance(found, Parked):
+        return None
+    contract = basis.terms.contract.id
+    looked_at = contract_edits.released_at(tx.connection, tx.workspace.id, contract, basis.index)
+    return None if looked_at else found
+
+
+def _basis(
+    tx: Transaction,
+    contract: Contract,
+    index: int,
+    late: tuple[int, ...],
+    rows: Sequence[Mapping[str, Any]],
+    subjects: tuple[str, ...] | None,
+) -> Basis:
     billed = tuple(line for row in rows for line in read_invoice(bytes(row["document"])).lines)
     return Basis(
-        terms,
+        terms_for(tx, contract),
         index,
         subjects if subjects is not None else get_customer(tx, contract.customer).subjects,
         late,
         tuple(row["id"] for row in rows),
         billed,
     )
+
+
+def _late(
+    tx: Transaction, contract: Contract, index: int, *, carried_at: int | None = None
+) -> tuple[int, ...]:
+    """The periods to look at again: those that usage may have come late for, those that an edit dated back reaches."""
+    late = late_periods(contract, index, tx.limits.accept_late_s)
+    border = index if carried_at is None else carried_at
+    first = contract_edits.reopened_at(tx.connection, tx.workspace.id, contract.id, border)
+    return tuple(late) if first is None else tuple(sorted({*late, *range(first, index - 1)}))
+
+
+def _oldest(contract: Contract, periods: Sequence[int]) -> int:
+    """The first period whose invoices count; a commitment, or a discount whose rest waits, reckons with all of them."""
+    reckons = any(
+        standing.commitments or any(discount.lasts != "forever" for discount in standing.discounts)
+        for standing in contract.agreed
+    )
+    return 0 if reckons else min(periods)
 
 
 def ahead_of(tx: Transaction, basis: Basis, next_index: int) -> Basis:
@@ -93,7 +189,7 @@ def ahead_of(tx: Transaction, basis: Basis, next_index: int) -> Basis:
     drafts = invoices.load_page(
         tx.connection, tx.workspace.id, contract=contract.id, status="draft", limit=_MOST_DRAFTS
     )
-    first = min((*(draft.index for draft in drafts), next_index))
+    first = min((*(draft.index for draft in drafts if draft.kind == "period"), next_index))
     waiting = range(first, basis.index)
     if not waiting:
         return basis
@@ -105,7 +201,7 @@ def ahead_of(tx: Transaction, basis: Basis, next_index: int) -> Basis:
 def invoice_at(
     tx: Transaction, basis: Basis, *, read: TallyReader | None = None, until_seq: int | None = None
 ) -> Invoice:
-    """The invoice at a boundary, over everything counted for its periods.
+    """The invoice at a boundary, or of a change, over everything counted for its periods; it may have no lines.
 
     Args:
         tx: The transaction.
@@ -113,7 +209,14 @@ def invoice_at(
         read: Where tallies come from; the live counters where left out.
         until_seq: The cut-off, for what must look at single events.
     """
-    return draft_invoice(basis.terms, basis.index, _usage(tx, basis, read, until_seq), basis.billed)
+    at = basis.change_at
+    if at is None:
+        return draft_invoice(basis.terms, basis.index, _usage(tx, basis, read, until_seq), basis.billed)
+    if basis.ended:
+        usage = _usage(tx, basis, read, until_seq)
+        return draft_ended(basis.terms, usage, basis.billed, at)
+    change = draft_change(basis.terms, at, basis.billed) if at >= basis.terms.contract.start else None
+    return change or invoice_of(basis.terms, cover(basis.terms.contract, basis.index), "change", [], None)
 
 
 def note_at(tx: Transaction, basis: Basis) -> Invoice | None:
@@ -158,4 +261,6 @@ def inputs_of(basis: Basis, contract_terms: Mapping[str, Any], cutoff_seq: int) 
         "late": list(basis.late),
         "earlier": list(basis.earlier),
         "cutoff_seq": cutoff_seq,
+        "change_at": write_instant(basis.change_at) if basis.change_at else None,
+        "ended": basis.ended,
     }

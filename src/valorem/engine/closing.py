@@ -12,13 +12,21 @@ from valorem.core.contracts.contract import Contract
 from valorem.core.ids import part_of
 from valorem.core.numbers import plain
 from valorem.core.time import write_instant
-from valorem.engine.assembling import Basis, basis_of, inputs_of, invoice_at, note_at, terms_for
+from valorem.engine.assembling import (
+    Basis,
+    basis_for,
+    contradiction,
+    inputs_of,
+    invoice_at,
+    note_at,
+    terms_for,
+)
 from valorem.engine.backfill import pending
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.identifiers import new_id
 from valorem.engine.meters import revision_ids
 from valorem.engine.retrying import in_snapshot
-from valorem.store.postgres import contracts, customers, ingest, invoices, outbox
+from valorem.store.postgres import contract_edits, contracts, customers, ingest, invoices, outbox
 from valorem.store.postgres.invoices import InvoiceDocument, InvoiceHeader, SealedInvoice
 from valorem.store.postgres.outbox import Message
 
@@ -126,19 +134,22 @@ def _finalise_some(tx: Transaction, waiting: set[str]) -> CloseReport:
     found = invoices.due(connection, workspace, tx.now, without=sorted(waiting), limit=_BATCH)
     # A later boundary of a contract reckons with the earlier one, so it waits for the next transaction.
     due = list({header.contract: header for header in reversed(found)}.values())[::-1]
-    known = contracts.load_many(connection, workspace, [header.contract for header in due])
+    known = contracts.load_many(connection, workspace, [header.contract for header in due], lock=True)
     subjects = customers.load_subjects(connection, workspace, [header.customer for header in due])
     finals: list[_Computed] = []
     empty: list[InvoiceHeader] = []
     held = 0
     for header in due:
-        basis = basis_of(tx, known[header.contract], header.index, subjects[header.customer])
+        basis = basis_for(tx, header, known[header.contract], subjects[header.customer])
         meters = [priced.meter for priced in basis.terms.priced]
         if pending(tx, list(revision_ids(tx, meters).values())):
             waiting.add(header.contract)
             held += 1
             continue
         invoice = invoice_at(tx, basis)
+        if (wrong := contradiction(tx, basis, invoice)) is not None:
+            contract_edits.park(connection, workspace, wrong)
+            continue
         if invoice.lines:
             finals.append(_Computed(header, basis, invoice))
         else:

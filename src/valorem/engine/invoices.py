@@ -13,7 +13,17 @@ from valorem.core.billing.needs import recent_needs
 from valorem.core.billing.projection import Preview, preview
 from valorem.core.billing.schedule import period_index_at
 from valorem.core.errors import NotFoundError, UnprocessableError
-from valorem.engine.assembling import Basis, ahead_of, basis_of, invoice_at, terms_for, usage_of_period
+from valorem.core.time import parse_instant
+from valorem.engine.assembling import (
+    Basis,
+    ahead_of,
+    basis_for,
+    basis_of,
+    invoice_at,
+    is_change,
+    terms_for,
+    usage_of_period,
+)
 from valorem.engine.browsing import EventPage, events_of
 from valorem.engine.contracts import get_contract
 from valorem.engine.engine import Transaction
@@ -120,7 +130,9 @@ def get_invoice(tx: Transaction, invoice: str) -> StoredInvoice:
     header = _find(tx, invoice)
     if header.status == "draft":
         row = get_contract(tx, header.contract)
-        basis = ahead_of(tx, basis_of(tx, row.contract, header.index), row.next_index)
+        basis = basis_for(tx, header, row)
+        if not is_change(header):
+            basis = ahead_of(tx, basis, row.next_index)
         return StoredInvoice(header, invoice_at(tx, basis), None, basis.subjects)
     sealed = invoices.load_document(tx.connection, tx.workspace.id, header.id)
     assert sealed is not None  # written in the transaction that finalised it
@@ -211,6 +223,8 @@ def _basis_again(tx: Transaction, inputs: Mapping[str, Any]) -> Basis:
         late=tuple(inputs["late"]),
         earlier=tuple(inputs["earlier"]),
         billed=tuple(line for each in documents if each for line in read_invoice(each.document).lines),
+        change_at=parse_instant(at) if (at := inputs.get("change_at")) else None,
+        ended=bool(inputs.get("ended")),
     )
 
 

@@ -1,7 +1,7 @@
 """What a change comes to: the invoice it gives at once, which billed periods it reopens, and the money before and after."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -72,6 +72,28 @@ def draft_end(terms: Terms, billed: Sequence[Line], at: datetime) -> Invoice | N
     assert last is not None  # else nothing would be gone
     closed = contract_period(terms.contract, last - 1)
     return invoice_of(terms, Cover(last, at, closed, None, final=True), "change", lines, None)
+
+
+@exact
+def draft_ended(terms: Terms, usage: UsageByPeriod, billed: Sequence[Line], at: datetime) -> Invoice:
+    """The invoice of a change that lets the contract end at a border that has its invoice already.
+
+    No later border carries the difference, so the change does: what the periods before the end come to now less what
+    was billed for them, and what comes back of the periods after it.
+
+    Args:
+        terms: The contract's terms with its earlier end.
+        usage: Of the last period, and of the earlier ones to look at again.
+        billed: The lines of all earlier invoices and notes for these periods and for those after the end.
+        at: The instant of the change.
+    """
+    last = final_boundary(terms.contract)
+    assert last is not None  # it has an end
+    final = draft_invoice(terms, last, usage, billed)
+    gone = draft_end(terms, billed, at)
+    lines = (*final.lines, *(gone.lines if gone is not None else ()))
+    total = sum((line.amount for line in lines), ZERO)
+    return replace(final, kind="change", issued_at=at, lines=lines, total=total)
 
 
 def reopened(before: Terms, after: Terms, effective: datetime, closed_through: int) -> range:

@@ -120,25 +120,30 @@ def replace_terms(connection: Connection, contract: Contract) -> None:
 def due(connection: Connection, workspace: int, now: datetime, *, limit: int) -> list[ContractRow]:
     """Contracts with a boundary at or before now, the earliest first, locked until the transaction ends."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM contract WHERE workspace = %s AND next_at <= %s ORDER BY next_at, id LIMIT %s FOR UPDATE",
+        f"SELECT {_COLUMNS} FROM contract WHERE workspace = %s AND next_at <= %s AND parked_at IS NULL"
+        " ORDER BY next_at, id LIMIT %s FOR UPDATE",
         (workspace, now, limit),
     )
     return [_contract_row(row) for row in rows]
 
 
-def load_many(connection: Connection, workspace: int, ids: Sequence[str]) -> dict[str, Contract]:
-    """Contracts by id."""
+def load_many(
+    connection: Connection, workspace: int, ids: Sequence[str], *, lock: bool = False
+) -> dict[str, ContractRow]:
+    """Contracts by id; ``lock`` keeps others from changing them until the transaction ends."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM contract WHERE part = ANY(%s) AND workspace = %s AND id = ANY(%s)",
+        f"SELECT {_COLUMNS} FROM contract WHERE part = ANY(%s) AND workspace = %s AND id = ANY(%s)"
+        + (" ORDER BY id FOR UPDATE" if lock else ""),
         (sorted({part_in(one, "ctr") for one in ids}), workspace, list(ids)),
     )
-    return {row["id"]: _contract(row) for row in rows}
+    return {row["id"]: _contract_row(row) for row in rows}
 
 
 def next_due_at(connection: Connection, workspace: int) -> datetime | None:
     """The earliest boundary of any contract still to be drafted."""
     row = connection.execute(
-        "SELECT min(next_at) AS at FROM contract WHERE workspace = %s AND next_at IS NOT NULL", (workspace,)
+        "SELECT min(next_at) AS at FROM contract WHERE workspace = %s AND next_at IS NOT NULL AND parked_at IS NULL",
+        (workspace,),
     ).fetchone()
     return row["at"] if row else None
 

@@ -73,6 +73,11 @@ _COLUMNS = (
     "id, contract, customer, index, kind, status, number, currency, period_start, period_end, issued_at,"
     " finalise_at, total"
 )
+# Nothing of a parked contract is invoiced until somebody has looked.
+_NOT_PARKED = (
+    "NOT EXISTS (SELECT 1 FROM contract c WHERE c.part = invoice.part AND c.workspace = invoice.workspace"
+    " AND c.id = invoice.contract AND c.parked_at IS NOT NULL)"
+)
 
 
 def insert_drafts(
@@ -84,7 +89,7 @@ def insert_drafts(
             "INSERT INTO invoice (part, workspace, id, contract, customer, index, kind, status, currency, period_start,"
             " period_end, issued_at, finalise_at, created_at)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, 'draft', %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (part, workspace, contract, index, kind) DO NOTHING",
+            " ON CONFLICT DO NOTHING",
             [
                 (
                     part_of(workspace, header.customer),
@@ -182,7 +187,7 @@ def due(
     """
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM invoice WHERE workspace = %s AND status = 'draft' AND finalise_at <= %s"
-        " AND contract <> ALL(%s) ORDER BY finalise_at, issued_at, contract, id LIMIT %s FOR UPDATE",
+        f" AND contract <> ALL(%s) AND {_NOT_PARKED} ORDER BY finalise_at, issued_at, contract, id LIMIT %s FOR UPDATE",
         (workspace, now, list(without), limit),
     )
     return [InvoiceHeader(**row) for row in rows]
@@ -191,7 +196,8 @@ def due(
 def next_due_at(connection: Connection, workspace: int) -> datetime | None:
     """When the next draft's grace ends."""
     row = connection.execute(
-        "SELECT min(finalise_at) AS at FROM invoice WHERE workspace = %s AND status = 'draft'", (workspace,)
+        f"SELECT min(finalise_at) AS at FROM invoice WHERE workspace = %s AND status = 'draft' AND {_NOT_PARKED}",
+        (workspace,),
     ).fetchone()
     return row["at"] if row else None
 
