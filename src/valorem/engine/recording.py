@@ -23,7 +23,7 @@ from valorem.engine.meters import Meters
 from valorem.store.postgres import ingest
 from valorem.store.postgres.batches import pack_lines, subject_hash
 from valorem.store.postgres.database import Connection
-from valorem.store.postgres.ingest import Batch, Claim, Known
+from valorem.store.postgres.ingest import Batch, Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +158,7 @@ def record(
         RecordedBeforeError: Only after the answer to a commit was lost.
         MetersChangedError: Prepare the events again with the new meters, in a new transaction.
     """
-    first: dict[bytes, int] = {}
-    for place, candidate in enumerate(candidates):
-        first.setdefault(candidate.key, place)
+    first = {candidates[place].key: place for place in range(len(candidates) - 1, -1, -1)}
     kept, known = _claim(connection, workspace, now, batch_id, candidates, first)
     results = _results(candidates, first, kept, known)
     if not kept:
@@ -205,9 +203,9 @@ def _claim(
     Returns:
         The places of the candidates that are new, and what was known before of the keys that are not, and of targets.
     """
-    claims = [Claim(key, candidates[place].fingerprint, place) for key, place in first.items()]
     targets = {one.correction.target for one in candidates if one.correction} - first.keys()
-    claims += [Claim(target, 0, -1) for target in targets]
+    claims = [(key, candidates[place].fingerprint, place) for key, place in first.items()]
+    claims += [(target, 0, -1) for target in targets]
     claims.sort()
     claimed, placeholders = ingest.claim(
         connection, workspace, batch_id, _received_on(candidates, now), claims
@@ -215,9 +213,7 @@ def _claim(
     if len(claimed) + len(placeholders) == len(claims):
         return claimed, {}
     others = [
-        one.key
-        for one in claims
-        if (one.place not in claimed if one.place >= 0 else one.key not in placeholders)
+        key for key, _, place in claims if (place not in claimed if place >= 0 else key not in placeholders)
     ]
     correcting = any(one.correction for one in candidates)
     known = ingest.find(connection, others, lock=correcting)
@@ -227,13 +223,13 @@ def _claim(
         raise RecordedBeforeError
     # A correction came first: the event takes over the placeholder's key.
     fills = [
-        Claim(key, candidates[first[key]].fingerprint, first[key])
+        (key, candidates[first[key]].fingerprint, first[key])
         for key, one in known.items()
         if one.fingerprint is None and key in first
     ]
     if fills:
         ingest.fill(connection, batch_id, fills)
-        claimed |= {one.place for one in fills}
+        claimed |= {place for _, _, place in fills}
     return claimed, known
 
 

@@ -45,6 +45,8 @@ class Tally(msgspec.Struct, frozen=True, gc=False):
 
 #: The tally of no readings, the neutral element of :func:`merge`.
 EMPTY = Tally()
+#: One event, of a meter without a value.
+ONCE = Tally(1)
 
 
 def epoch_s(at: datetime) -> Decimal:
@@ -78,7 +80,7 @@ def point(aggregation: Aggregation, value: Decimal | str, at: datetime, key: byt
 def add(aggregation: Aggregation, tally: Tally, value: Decimal | str, at: datetime, key: bytes) -> Tally:
     """The tally with one reading more."""
     if aggregation.valueless:
-        return Tally(tally.n + 1)
+        return Tally(tally.n + 1) if tally.n else ONCE
     if aggregation.total and not aggregation.moment and not isinstance(value, str):
         return Tally(tally.n + 1, _add(tally.total, value) if tally.n else value)
     return merge(tally, point(aggregation, value, at, key))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import LiteralString, NamedTuple
+from typing import LiteralString, TypeAlias
 
 import psycopg
 from psycopg.errors import NotNullViolation
@@ -84,18 +84,9 @@ class MetersChangedError(Exception):
     """The meters changed since the batch was read by them; nothing was recorded. Read it again by the new ones."""
 
 
-class Claim(NamedTuple):
-    """One event's claim to its key; sorts by it.
-
-    Attributes:
-        key: Identity bytes.
-        fingerprint: Of the payload.
-        place: Line in the batch, counted from 0; ``-1`` claims a placeholder for the unknown target of a correction.
-    """
-
-    key: bytes
-    fingerprint: int
-    place: int
+#: One event's claim to its key, sorting by it: the identity's bytes, the payload's fingerprint, and the line in the batch,
+#: counted from 0; the line ``-1`` claims a placeholder for the unknown target of a correction.
+Claim: TypeAlias = tuple[bytes, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,18 +167,21 @@ def claim(
     Returns:
         The places claimed, and the keys of placeholders that were made.
     """
+    keys, fingerprints, lines = zip(*claims, strict=True)
     values = (
         workspace,
         batch,
         received_on,
-        packed.uuids([one.key for one in claims]),
-        packed.bigints([one.fingerprint for one in claims]),
-        packed.integers([one.place for one in claims]),
+        packed.uuids(keys),
+        packed.bigints(fingerprints),
+        packed.integers(lines),
     )
     places: set[int] = set()
-    if min(one.place for one in claims) >= 0:
+    if min(lines) >= 0:
         found = connection.execute(_CLAIM, values, binary=True).pgresult
         assert found is not None
+        if found.ntuples == len(claims):
+            return set(lines), set()
         for number in range(found.ntuples):
             places.add(int.from_bytes(found.get_value(number, 0) or b"", "big"))
         return places, set()
@@ -215,9 +209,9 @@ def fill(connection: Connection, batch: int, claims: Sequence[Claim]) -> None:
         _FILL,
         (
             batch,
-            packed.uuids([one.key for one in claims]),
-            packed.bigints([one.fingerprint for one in claims]),
-            packed.integers([one.place for one in claims]),
+            packed.uuids([key for key, _, _ in claims]),
+            packed.bigints([fingerprint for _, fingerprint, _ in claims]),
+            packed.integers([place for _, _, place in claims]),
         ),
     )
 
