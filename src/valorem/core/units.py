@@ -42,7 +42,7 @@ def parse_share(value: object, field: str | None = None) -> Decimal:
 
 def parse_span(value: object, field: str | None = None) -> tuple[int, str]:
     """Read ``14 days``, ``1 month``, ``month`` as (count, unit)."""
-    if isinstance(value, tuple) and len(value) == 2:  # noqa: PLR2004 - a span already read
+    if isinstance(value, tuple) and len(value) == 2:
         return int(value[0]), str(value[1])
     text = value if isinstance(value, str) else ""
     if match := _SPAN.fullmatch(text if text[:1].isdigit() else f"1 {text}"):
