@@ -3,15 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
-from uuid import NAMESPACE_URL, uuid5
 
-from valorem.core.billing.canonical import canonical_bytes, invoice_digest
 from valorem.core.billing.invoice import Invoice
 from valorem.core.billing.schedule import Cover, cover, next_due_at
 from valorem.core.contracts.contract import Contract
 from valorem.core.ids import part_of
-from valorem.core.numbers import plain
-from valorem.core.time import write_instant
 from valorem.engine.assembling import (
     Basis,
     basis_for,
@@ -26,13 +22,12 @@ from valorem.engine.engine import Engine, Transaction
 from valorem.engine.identifiers import new_id
 from valorem.engine.meters import revision_ids
 from valorem.engine.retrying import in_snapshot
-from valorem.store.postgres import contract_edits, contracts, customers, ingest, invoices, outbox
-from valorem.store.postgres.invoices import InvoiceDocument, InvoiceHeader, SealedInvoice
-from valorem.store.postgres.outbox import Message
+from valorem.engine.sealing import SERIES, Final, manner_of, seal
+from valorem.store.postgres import contract_edits, contracts, customers, ingest, invoices
+from valorem.store.postgres.invoices import InvoiceHeader
 
 #: Contracts or drafts worked on in one transaction: enough to share its cost, few enough to redo.
 _BATCH = 50
-_SERIES = "INV"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +125,7 @@ class _Computed:
 
 def _finalise_some(tx: Transaction, waiting: set[str]) -> CloseReport:
     connection, workspace = tx.connection, tx.workspace.id
-    last = invoices.lock_series(connection, workspace, _SERIES)
+    last = invoices.lock_series(connection, workspace, SERIES)
     found = invoices.due(connection, workspace, tx.now, without=sorted(waiting), limit=_BATCH)
     # A later boundary of a contract reckons with the earlier one, so it waits for the next transaction.
     due = list({header.contract: header for header in reversed(found)}.values())[::-1]
@@ -167,37 +162,16 @@ def _finalise_some(tx: Transaction, waiting: set[str]) -> CloseReport:
 def _seal(tx: Transaction, finals: Sequence[_Computed], last: int) -> None:
     """Give each a number, write what it says for good, and tell that it happened."""
     cutoff = ingest.committed(tx.connection, tx.workspace.id)
-    sealed, messages = [], []
-    for number, each in enumerate(finals, start=last + 1):
-        bytes_ = canonical_bytes(each.invoice)
-        document = InvoiceDocument(
-            number=f"{_SERIES}-{number:06d}",
-            document=bytes_,
-            digest=invoice_digest(bytes_),
-            inputs=inputs_of(each.basis, contracts.write_contract(each.basis.terms.contract), cutoff),
-            finalised_at=tx.now,
-        )
-        sealed.append(SealedInvoice(each.header, document, each.invoice.total))
-        messages.append(_finalised(tx.workspace.id, each, document.number))
-    invoices.finalise(tx.connection, tx.workspace.id, sealed)
-    invoices.move_series(tx.connection, tx.workspace.id, _SERIES, last + len(finals))
-    outbox.put(tx.connection, tx.workspace.id, messages, tx.now)
-
-
-def _finalised(workspace: int, each: _Computed, number: str) -> Message:
-    header = each.header
-    return Message(
-        part=part_of(workspace, header.customer),
-        id=uuid5(NAMESPACE_URL, f"valorem:{workspace}:invoice.finalised:{header.id}"),
-        topic="invoice.finalised",
-        object=header.id,
-        payload={
-            "invoice": header.id,
-            "number": number,
-            "customer": header.customer,
-            "contract": header.contract,
-            "total": plain(each.invoice.total),
-            "currency": each.invoice.currency,
-            "issued_at": write_instant(header.issued_at),
-        },
+    seal(
+        tx,
+        [
+            Final(
+                each.header,
+                each.invoice,
+                inputs_of(each.basis, contracts.write_contract(each.basis.terms.contract), cutoff),
+                manner_of(each.basis.terms, each.invoice),
+            )
+            for each in finals
+        ],
+        last,
     )

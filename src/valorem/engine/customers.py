@@ -1,7 +1,9 @@
 """Customers: make one, change what may change, and say which subjects are its own."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from valorem.core.billing.parties import BillingDetails
 from valorem.core.contracts.customer import Customer, check_subject
 from valorem.core.errors import ConflictError, NotFoundError
 from valorem.engine.engine import Transaction
@@ -17,6 +19,7 @@ def create_customer(
     zone: str = "UTC",
     aliases: Sequence[str] = (),
     metadata: Mapping[str, str] | None = None,
+    billing: BillingDetails | None = None,
 ) -> Customer:
     """Make a customer. Events already recorded under its key or an alias are its own from now on.
 
@@ -25,7 +28,9 @@ def create_customer(
         ConflictError: If the key or an alias belongs to a customer already.
     """
     subjects = tuple(sorted({key, *aliases}))
-    customer = Customer(key, name, currency, zone, subjects, dict(metadata or {}), tx.now)
+    customer = Customer(
+        key, name, currency, zone, subjects, dict(metadata or {}), tx.now, billing or BillingDetails()
+    )
     for subject in subjects:
         if customers.claim_subject(tx.connection, tx.workspace.id, subject, key, tx.now) != key or (
             subject == key and customers.load(tx.connection, tx.workspace.id, key)
@@ -50,24 +55,26 @@ def add_alias(tx: Transaction, key: str, subject: str) -> Customer:
 
 
 def update_customer(
-    tx: Transaction, key: str, *, name: str | None = None, metadata: Mapping[str, str] | None = None
+    tx: Transaction,
+    key: str,
+    *,
+    name: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    billing: BillingDetails | None = None,
 ) -> Customer:
-    """Change a customer's name or metadata; what is left out stays.
+    """Change a customer's name, metadata or billing details; what is left out stays.
 
     Raises:
         NotFoundError: If there is no such customer.
     """
     before = get_customer(tx, key)
-    after = Customer(
-        before.key,
-        before.name if name is None else name,
-        before.currency,
-        before.zone,
-        before.subjects,
-        before.metadata if metadata is None else metadata,
-        before.created_at,
+    after = replace(
+        before,
+        name=before.name if name is None else name,
+        metadata=before.metadata if metadata is None else metadata,
+        billing=before.billing if billing is None else billing,
     )
-    customers.update(tx.connection, tx.workspace.id, key, name=after.name, metadata=after.metadata)
+    customers.update(tx.connection, tx.workspace.id, after)
     return after
 
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from valorem.core.billing.canonical import canonical_bytes, invoice_digest, read_invoice
+from valorem.core.billing.canonical import canonical_bytes, from_values, invoice_digest, read_invoice
 from valorem.core.billing.draft import draft_note
 from valorem.core.billing.explain import explain_line as explain_text
 from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.needs import recent_needs
 from valorem.core.billing.projection import Preview, preview
 from valorem.core.billing.schedule import period_index_at
+from valorem.core.billing.sealing import read_circumstances, seal_invoice, sealed_bytes
 from valorem.core.errors import NotFoundError, UnprocessableError
 from valorem.core.time import parse_instant
 from valorem.engine.assembling import (
@@ -28,6 +29,7 @@ from valorem.engine.browsing import EventPage, events_of
 from valorem.engine.contracts import get_contract
 from valorem.engine.engine import Transaction
 from valorem.engine.measuring import measure
+from valorem.engine.sealing import rates_at
 from valorem.engine.tallies import live_tallies, recorded_tallies
 from valorem.store.postgres import contracts, invoices
 from valorem.store.postgres.invoices import InvoiceHeader, InvoiceStatus
@@ -197,6 +199,8 @@ def verify_invoice(tx: Transaction, invoice: str) -> Verification:
         raise UnprocessableError(
             "a draft has nothing to prove yet", field="invoice", hint="finalise it first"
         )
+    if "invoice" in sealed.inputs:  # written by hand: only its settlement can be computed
+        return _verified(tx, sealed.digest, sealed.inputs, from_values(sealed.inputs["invoice"]))
     basis = _basis_again(tx, sealed.inputs)
     cutoff = int(sealed.inputs["cutoff_seq"])
     read = recorded_tallies(tx, basis.subjects, until_seq=cutoff)
@@ -207,8 +211,21 @@ def verify_invoice(tx: Transaction, invoice: str) -> Verification:
         again = draft_note(basis.terms, basis.index, usage, basis.billed)
     else:
         again = invoice_at(tx, basis, read=read, until_seq=cutoff)
-    recomputed = invoice_digest(canonical_bytes(again) if again is not None else b"")
-    return Verification(recomputed == sealed.digest, sealed.digest.hex(), recomputed.hex())
+    return _verified(tx, sealed.digest, sealed.inputs, again)
+
+
+def _verified(
+    tx: Transaction, digest: bytes, inputs: Mapping[str, Any], again: Invoice | None
+) -> Verification:
+    recomputed = invoice_digest(b"" if again is None else _bytes_again(tx, inputs, again))
+    return Verification(recomputed == digest, digest.hex(), recomputed.hex())
+
+
+def _bytes_again(tx: Transaction, inputs: Mapping[str, Any], again: Invoice) -> bytes:
+    if "settling" not in inputs:  # from before invoices were settled
+        return canonical_bytes(again)
+    about = read_circumstances(inputs["settling"])
+    return sealed_bytes(seal_invoice(again, about, rates_at(tx, inputs["tax_version"])))
 
 
 def _basis_again(tx: Transaction, inputs: Mapping[str, Any]) -> Basis:

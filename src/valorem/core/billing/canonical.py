@@ -55,7 +55,11 @@ def write_invoice(invoice: Invoice) -> dict[str, Any]:
 
 def read_invoice(document: bytes) -> Invoice:
     """The invoice that canonical bytes were written from."""
-    read = json.loads(document)
+    return from_values(json.loads(document))
+
+
+def from_values(read: Mapping[str, Any]) -> Invoice:
+    """The invoice that :func:`write_invoice` wrote."""
     return Invoice(
         contract=read["contract"],
         customer=read["customer"],

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from valorem.core.billing.parties import BillingDetails
 from valorem.core.calendar import zone_info
 from valorem.core.errors import InvalidInputError
 from valorem.core.money import parse_currency
@@ -23,6 +24,7 @@ class Customer:
         subjects: Every subject whose events are its own: its key and its aliases.
         metadata: The operator's own keys and texts.
         created_at: When it was created.
+        billing: How it is billed.
 
     Raises:
         InvalidInputError: Naming the field that is not right.
@@ -35,6 +37,7 @@ class Customer:
     subjects: tuple[str, ...]
     metadata: Mapping[str, str]
     created_at: datetime
+    billing: BillingDetails = BillingDetails()
 
     def __post_init__(self) -> None:
         check_subject(self.key, "key")

@@ -1,16 +1,17 @@
 """Customers and the subjects that belong to them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from psycopg.types.json import Jsonb
 
+from valorem.core.billing.parties import BillingDetails
 from valorem.core.contracts.customer import Customer
 from valorem.core.ids import part_of
 from valorem.store.postgres.database import Connection, Row
 
 _COLUMNS = (
-    "c.key, c.name, c.currency, c.zone, c.metadata, c.created_at,"
+    "c.key, c.name, c.currency, c.zone, c.metadata, c.created_at, c.billing,"
     " ARRAY(SELECT s.subject FROM subject s WHERE s.workspace = c.workspace AND s.customer = c.key ORDER BY s.subject)"
     " AS subjects"
 )
@@ -32,8 +33,8 @@ def claim_subject(connection: Connection, workspace: int, subject: str, customer
 def insert(connection: Connection, workspace: int, customer: Customer) -> None:
     """Insert a customer whose key has been claimed."""
     connection.execute(
-        "INSERT INTO customer (part, workspace, key, name, currency, zone, metadata, created_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO customer (part, workspace, key, name, currency, zone, metadata, created_at, billing)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             part_of(workspace, customer.key),
             workspace,
@@ -43,6 +44,7 @@ def insert(connection: Connection, workspace: int, customer: Customer) -> None:
             customer.zone,
             Jsonb(dict(customer.metadata)),
             customer.created_at,
+            _written(customer.billing),
         ),
     )
 
@@ -66,6 +68,17 @@ def load_subjects(connection: Connection, workspace: int, keys: Sequence[str]) -
     return {row["customer"]: tuple(row["subjects"]) for row in rows}
 
 
+def load_billing(
+    connection: Connection, workspace: int, keys: Sequence[str]
+) -> dict[str, tuple[str, BillingDetails]]:
+    """The names of customers and how they are billed, by key."""
+    rows = connection.execute(
+        "SELECT key, name, billing FROM customer WHERE part = ANY(%s) AND workspace = %s AND key = ANY(%s)",
+        (sorted({part_of(workspace, key) for key in keys}), workspace, list(keys)),
+    )
+    return {row["key"]: (row["name"], BillingDetails.model_validate(row["billing"])) for row in rows}
+
+
 def load_page(connection: Connection, workspace: int, *, after: str | None, limit: int) -> list[Customer]:
     """Customers in order of key, from after a key on."""
     rows = connection.execute(
@@ -75,22 +88,25 @@ def load_page(connection: Connection, workspace: int, *, after: str | None, limi
     return [_customer(row) for row in rows]
 
 
-def update(
-    connection: Connection, workspace: int, key: str, *, name: str | None, metadata: Mapping[str, str] | None
-) -> None:
-    """Change what may change: the name and the metadata."""
+def update(connection: Connection, workspace: int, customer: Customer) -> None:
+    """Store what may change: the name, the metadata and how it is billed."""
     connection.execute(
-        "UPDATE customer SET name = coalesce(%s, name), metadata = coalesce(%s, metadata)"
-        " WHERE part = %s AND workspace = %s AND key = %s",
+        "UPDATE customer SET name = %s, metadata = %s, billing = %s WHERE part = %s AND workspace = %s AND key = %s",
         (
-            name,
-            Jsonb(dict(metadata)) if metadata is not None else None,
-            part_of(workspace, key),
+            customer.name,
+            Jsonb(dict(customer.metadata)),
+            _written(customer.billing),
+            part_of(workspace, customer.key),
             workspace,
-            key,
+            customer.key,
         ),
     )
 
 
+def _written(details: BillingDetails) -> Jsonb:
+    return Jsonb(details.model_dump(mode="json", exclude_none=True))
+
+
 def _customer(row: Row) -> Customer:
-    return Customer(**{**row, "subjects": tuple(row["subjects"])})
+    billing = BillingDetails.model_validate(row["billing"])
+    return Customer(**{**row, "subjects": tuple(row["subjects"]), "billing": billing})

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from valorem.core.ids import part_in, part_of
 from valorem.store.postgres.database import Connection, Row
 
-InvoiceStatus = Literal["draft", "finalised"]
+InvoiceStatus = Literal["draft", "finalised", "uncollectible", "void"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +168,8 @@ def load_earlier(
         "SELECT i.id, i.index, i.kind, d.document FROM invoice i"
         " JOIN invoice_document d ON d.part = i.part AND d.workspace = i.workspace AND d.invoice = i.id"
         " WHERE i.part = %s AND i.workspace = %s AND i.contract = %s AND i.index < %s AND i.issued_at >= %s"
+        " AND NOT EXISTS (SELECT 1 FROM invoice r WHERE r.part = i.part AND r.workspace = i.workspace AND r.contract = i.contract"
+        " AND r.index = i.index AND r.kind = i.kind AND r.revision > i.revision)"
         " ORDER BY i.index, i.id",
         (part_in(contract, "ctr"), workspace, contract, before_index, since),
     ).fetchall()

@@ -1,0 +1,190 @@
+"""How invoices stand: what was paid, credited, written off; the columns of an invoice that change after it is final."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from valorem.core.billing.life import Life, Status
+from valorem.core.ids import part_in
+from valorem.core.numbers import ZERO
+from valorem.store.postgres.database import Connection, Row
+from valorem.store.postgres.invoices import InvoiceHeader
+
+_COLUMNS = "id, status, total, paid, from_balance, credited, credit_offset, finalised_at, due_on, zone, reason, replaces"
+_ISSUED = "status IN ('finalised', 'uncollectible')"
+#: What each status means in columns; %(now)s is the workspace's time.
+STATUS_IS: dict[Status, str] = {
+    "draft": "status = 'draft'",
+    "void": "status = 'void'",
+    "paid": f"{_ISSUED} AND owed <= 0",
+    "uncollectible": "status = 'uncollectible' AND owed > 0",
+    "overdue": "status = 'finalised' AND owed > 0 AND overdue_at <= %(now)s",
+    "partially_paid": "status = 'finalised' AND owed > 0 AND owed < total AND overdue_at > %(now)s",
+    "finalised": "status = 'finalised' AND owed > 0 AND owed = total AND overdue_at > %(now)s",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What sealing writes on a draft's row.
+
+    Attributes:
+        invoice: The invoice's id.
+        tax: All its taxes.
+        from_balance: What the customer's balance paid.
+        finalised_at: When.
+        due_on: The last local day for payment.
+        overdue_at: The first instant after that day.
+        zone: The time zone of that day.
+    """
+
+    invoice: str
+    tax: Decimal
+    from_balance: Decimal
+    finalised_at: datetime
+    due_on: date
+    overdue_at: datetime
+    zone: str
+
+
+def settle(connection: Connection, workspace: int, rows: Sequence[Settled]) -> None:
+    """Write what drafts come to, in the transaction that finalises them and before it does."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE invoice SET tax = %s, from_balance = %s, finalised_at = %s, due_on = %s, overdue_at = %s, zone = %s"
+            " WHERE part = %s AND workspace = %s AND id = %s AND status = 'draft'",
+            [
+                (
+                    each.tax,
+                    each.from_balance,
+                    each.finalised_at,
+                    each.due_on,
+                    each.overdue_at,
+                    each.zone,
+                    part_in(each.invoice, "inv"),
+                    workspace,
+                    each.invoice,
+                )
+                for each in rows
+            ],
+        )
+
+
+def load_many(connection: Connection, workspace: int, ids: Sequence[str]) -> dict[str, Life]:
+    """How invoices stand, by id."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM invoice WHERE part = ANY(%s) AND workspace = %s AND id = ANY(%s)",
+        (sorted({part_in(each, "inv") for each in ids}), workspace, list(ids)),
+    )
+    return {row["id"]: _life(row) for row in rows}
+
+
+def lock(connection: Connection, workspace: int, invoice: str) -> Life:
+    """How one stands, locked until the transaction ends."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM invoice WHERE part = %s AND workspace = %s AND id = %s FOR UPDATE",
+        (part_in(invoice, "inv"), workspace, invoice),
+    ).fetchone()
+    assert row is not None  # the caller has read its header
+    return _life(row)
+
+
+def save(connection: Connection, workspace: int, invoice: str, life: Life) -> None:
+    """Store how an invoice stands that the caller has locked."""
+    connection.execute(
+        "UPDATE invoice SET status = %s, paid = %s, from_balance = %s, credited = %s, credit_offset = %s, reason = %s"
+        " WHERE part = %s AND workspace = %s AND id = %s",
+        (
+            life.stage,
+            life.paid,
+            life.from_balance,
+            life.credited,
+            life.offset,
+            life.reason,
+            part_in(invoice, "inv"),
+            workspace,
+            invoice,
+        ),
+    )
+
+
+def replaced(connection: Connection, workspace: int, ids: Sequence[str]) -> dict[str, str]:
+    """Of these invoices those that are issued again: id to the number of the void one."""
+    rows = connection.execute(
+        "SELECT id, replaces FROM invoice WHERE part = ANY(%s) AND workspace = %s AND id = ANY(%s)"
+        " AND replaces IS NOT NULL",
+        (sorted({part_in(each, "inv") for each in ids}), workspace, list(ids)),
+    )
+    return {row["id"]: row["replaces"] for row in rows}
+
+
+def insert_again(
+    connection: Connection, workspace: int, old: InvoiceHeader, new_id: str, now: datetime
+) -> bool:
+    """Insert the draft that takes the place of a void invoice; False if there is one already."""
+    done = connection.execute(
+        "INSERT INTO invoice (part, workspace, id, contract, customer, index, kind, status, currency, period_start,"
+        " period_end, issued_at, finalise_at, created_at, revision, replaces)"
+        " SELECT part, workspace, %s, contract, customer, index, kind, 'draft', currency, period_start, period_end,"
+        " issued_at, %s, %s, revision + 1, number FROM invoice WHERE part = %s AND workspace = %s AND id = %s"
+        " ON CONFLICT DO NOTHING",
+        (new_id, now, now, part_in(old.id, "inv"), workspace, old.id),
+    )
+    return bool(done.rowcount)
+
+
+def page(
+    connection: Connection,
+    workspace: int,
+    *,
+    now: datetime,
+    customer: str | None = None,
+    contract: str | None = None,
+    status: Status | None = None,
+    newest_first: bool = False,
+    after: str | None = None,
+    limit: int = 50,
+) -> list[str]:
+    """Ids in order of issue, or the newest first, from after an id on."""
+    conditions = ["workspace = %(workspace)s"]
+    values: dict[str, Any] = {"workspace": workspace, "now": now, "limit": limit}
+    if after:
+        conditions.append("id < %(after)s" if newest_first else "id > %(after)s")
+        values["after"] = after
+    for name, value in (("customer", customer), ("contract", contract)):
+        if value is not None:
+            conditions.append(f"{name} = %({name})s")
+            values[name] = value
+    if status is not None:
+        conditions.append(STATUS_IS[status])
+    order = "DESC" if newest_first else "ASC"
+    statement = f"SELECT id FROM invoice WHERE {' AND '.join(conditions)} ORDER BY id {order} LIMIT %(limit)s"
+    return [row["id"] for row in connection.execute(statement, values)]  # type: ignore[call-overload]
+
+
+def owing(connection: Connection, workspace: int, *, after: str, limit: int) -> list[str]:
+    """Ids of final invoices with something left to pay, in order of id."""
+    rows = connection.execute(
+        "SELECT id FROM invoice WHERE workspace = %s AND status = 'finalised' AND owed > 0 AND id > %s"
+        " ORDER BY id LIMIT %s",
+        (workspace, after, limit),
+    )
+    return [row["id"] for row in rows]
+
+
+def _life(row: Row) -> Life:
+    return Life(
+        stage=row["status"],
+        total=ZERO if row["total"] is None else row["total"],
+        paid=row["paid"],
+        from_balance=row["from_balance"],
+        credited=row["credited"],
+        offset=row["credit_offset"],
+        finalised_at=row["finalised_at"],
+        due=row["due_on"],
+        zone=row["zone"],
+        reason=row["reason"],
+        replaces=row["replaces"],
+    )
