@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from valorem.api.metrics import Metrics
+    from valorem.engine.delivery import Sender
+    from valorem.engine.delivery_loop import Deliverer
     from valorem.engine.doctor import Finding
     from valorem.engine.engine import Engine
     from valorem.engine.ingest import Ingestor
@@ -99,6 +101,8 @@ def assemble(
     *,
     worker: "Worker | None" = None,
     metrics: "Metrics | None" = None,
+    deliverer: "Deliverer | None" = None,
+    loopback: bool = False,
 ) -> "FastAPI":
     """The whole program as an ASGI application: the API, the pages, and the worker while it runs."""
     from anyio import to_thread
@@ -110,15 +114,36 @@ def assemble(
     async def lifespan(app: "FastAPI") -> AsyncIterator[None]:
         if worker is not None:
             worker.start()
+        if deliverer is not None:
+            deliverer.start()
         yield
         app.state.draining.set()
         await to_thread.run_sync(ingestor.drain, INGEST_S)
         if worker is not None and not await to_thread.run_sync(worker.stop, WORKER_S):
             log.warning("the worker was still at work; its transaction is rolled back")
+        if deliverer is not None:
+            await to_thread.run_sync(deliverer.stop, WORKER_S)
+        app.state.consumer.close()
+        app.state.checker.close()
 
-    app = create_app(engine, ingestor, metrics=metrics, lifespan=lifespan)
+    app = create_app(engine, ingestor, metrics=metrics, lifespan=lifespan, loopback=loopback)
     app.router.routes.extend(pages(engine, app.openapi))
     return app
+
+
+def senders_of(settings: Settings) -> "dict[str, Sender]":
+    """What notices are sent by: webhooks and Slack always, mail where a server is set."""
+    from valorem.integrations.calling import Caller
+    from valorem.integrations.email import EmailSender, parse_smtp_url
+    from valorem.integrations.slack import SlackSender
+    from valorem.integrations.webhooks import WebhookSender
+
+    caller = Caller(loopback=settings.webhooks_to_this_machine)
+    senders: dict[str, Sender] = {"webhook": WebhookSender(caller), "slack": SlackSender(caller)}
+    if settings.smtp_url is not None:
+        sender = settings.mail_from or "valorem@localhost"
+        senders["email"] = EmailSender(parse_smtp_url(settings.smtp_url), sender)
+    return senders
 
 
 def serve(
@@ -141,6 +166,7 @@ def serve(
         stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _leave))
         url = stack.enter_context(database_of(settings))
         from valorem.api.metrics import Metrics
+        from valorem.engine.delivery_loop import Deliverer
         from valorem.engine.engine import Engine
         from valorem.engine.ingest import Ingestor
         from valorem.engine.jobs import JOBS
@@ -168,7 +194,15 @@ def serve(
             )
             _spare_the_collector()
             say(f"Valorem is at {address} · pages at {address}/ · reference at {address}/reference")
-            _run(assemble(engine, ingestor, worker=worker, metrics=metrics), listener, settings)
+            app = assemble(
+                engine,
+                ingestor,
+                worker=worker,
+                metrics=metrics,
+                deliverer=Deliverer(engine, senders_of(settings)) if with_worker else None,
+                loopback=settings.webhooks_to_this_machine,
+            )
+            _run(app, listener, settings)
         # From here on nothing but the database is left to stop; let nobody hurry that.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 

@@ -26,6 +26,12 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
+def _yes_or_no(text: str) -> bool:
+    if text.lower() not in ("yes", "no"):
+        raise _RefusedError("write yes or no")
+    return text.lower() == "yes"
+
+
 def _postgres_url(text: str) -> str:
     if not text.startswith(("postgresql://", "postgresql+psycopg://", "postgres://")):
         raise _RefusedError("write it as postgresql://user:password@host:5432/database")
@@ -66,6 +72,15 @@ class Settings:
         "Ingest transactions at work at once; requests that wait meanwhile share the next one.",
     )
     connections: int = _setting(16, _whole(4, 1000), "Most database connections at once.")
+    webhooks_to_this_machine: bool = _setting(
+        False,
+        _yes_or_no,
+        "yes lets webhooks go to this machine itself (valorem webhooks listen), no refuses that; never yes in production.",
+    )
+    smtp_url: str | None = _setting(
+        None, str, "Mail server for notices: smtps://user:password@host:465, or smtp://host:587 for STARTTLS."
+    )
+    mail_from: str | None = _setting(None, str, "Address that notices by mail come from.")
     log_level: str = _setting("info", _log_level, f"One of {', '.join(LOG_LEVELS)}.")
 
     @classmethod
@@ -90,7 +105,7 @@ class Settings:
                     values[setting.name] = setting.metadata["read"](text)
                 except _RefusedError as refused:
                     shown = (
-                        "what is set" if setting.name == "database_url" else repr(text)
+                        "what is set" if setting.name in ("database_url", "smtp_url") else repr(text)
                     )  # it holds a password
                     raise InvalidInputError(
                         f"cannot use {shown}", field=variable, hint=str(refused)

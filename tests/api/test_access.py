@@ -7,7 +7,14 @@ from valorem.engine.keys import SCOPES, issue_key, revoke_key
 from valorem.engine.workspaces import list_workspaces
 
 OPEN = {("get", "/v1/health"), ("get", "/v1/ready"), ("get", "/metrics")}
-METHODS = ("get", "post", "patch", "delete")
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+class Names(dict[str, str]):
+    """The parts of a path; those that no test has made name nothing."""
+
+    def __missing__(self, name: str) -> str:
+        return "msg_" + "0" * 32 if name == "message" else f"no_{name}"
 
 
 def operations(world: World):
@@ -22,9 +29,9 @@ def request(world: World, method: str, path: str, key: str | None, ids: dict[str
     names = {"key": "acme", "contract_id": "ctr_x", "invoice": "INV-1", "version": "1", "key_id": "key_x"} | (
         ids or {}
     )
-    address = path.format(**names)
+    address = path.format_map(Names(names))
     return world.http.request(
-        method, address, headers=bearer(key) if key else {}, json={} if method in {"post", "patch"} else None
+        method, address, headers=bearer(key) if key else {}, json={} if method in {"post", "put", "patch"} else None
     )
 
 
@@ -90,6 +97,12 @@ def test_another_workspace_s_things_do_not_exist(furnished: World) -> None:
         ("get", f"/v1/invoices/preview?contract={contract}", None),
         ("get", "/v1/usage?customer=acme&meter=tokens", None),
         ("get", "/v1/contracts?customer=acme", None),
+        ("get", "/v1/budgets?customer=acme", None),
+        ("get", "/v1/concessions?customer=acme", None),
+        ("post", "/v1/budgets", {"customer": "acme", "amount": "5"}),
+        ("post", "/v1/concessions", {"customer": "acme", "feature": "tokens", "raised_by": "5"}),
+        ("post", "/v1/alerts/rules", {"customer": "acme", "kind": "spend", "at": ["5"]}),
+        ("post", "/v1/webhooks", {"url": "https://example.com/x", "customer": "acme"}),
         ("get", "/v1/events?customer=acme", None),
         ("get", "/v1/events/find?source=/t&id=e1", None),
         ("get", "/v1/catalog/diff?before=1&after=1", None),
@@ -100,11 +113,16 @@ def test_another_workspace_s_things_do_not_exist(furnished: World) -> None:
         "/v1/customers/{key}/aliases": {"subject": "mine"},
         "/v1/contracts/{contract_id}/seats": {"key": "seat", "quantity": "1"},
         "/v1/customers/{key}": {"name": "mine"},
+        "/v1/budgets/{budget}": {"customer": "acme", "amount": "5"},
+        "/v1/webhooks/{endpoint}": {"state": "active"},
+        "/v1/webhooks/{endpoint}/replay": {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
     }
     for method, path, body in strangers:
         sent = body or bodies.get(path)
         query = "?line=1" if path.endswith("explain") else ""
-        address = path.format(**ids) + query
+        if method == "delete" and path.startswith(("/v1/budgets", "/v1/concessions")):
+            query = "?customer=acme"
+        address = path.format_map(Names(ids)) + query
         answer = furnished.http.request(method, address, headers=bearer(furnished.other), json=sent)
         assert answer.status_code == 404, f"{method} {address}: {answer.status_code} {answer.text}"
         assert "acme" not in answer.text.replace("'acme'", "")

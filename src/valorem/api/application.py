@@ -11,8 +11,12 @@ from starlette.routing import Route
 
 from valorem import __version__
 from valorem.api import (
+    alerts,
+    budgets,
     catalog,
+    check,
     clock,
+    concessions,
     contracts,
     customers,
     events,
@@ -20,6 +24,7 @@ from valorem.api import (
     invoices,
     keys,
     usage,
+    webhooks,
     workspaces,
 )
 from valorem.api.access import Gate
@@ -27,9 +32,27 @@ from valorem.api.document import complete
 from valorem.api.edge import Edge
 from valorem.api.metrics import Metrics
 from valorem.api.problems import install_handlers
+from valorem.engine.checking import Checker
+from valorem.engine.consuming import Consumer
 from valorem.engine.engine import Engine
 
-_ROUTERS = (events, catalog, customers, contracts, usage, invoices, clock, keys, workspaces, health)
+_ROUTERS = (
+    events,
+    check,
+    catalog,
+    customers,
+    contracts,
+    concessions,
+    usage,
+    budgets,
+    alerts,
+    invoices,
+    webhooks,
+    clock,
+    keys,
+    workspaces,
+    health,
+)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -39,6 +62,7 @@ def create_app(
     *,
     metrics: Metrics | None = None,
     lifespan: Lifespan | None = None,
+    loopback: bool = False,
 ) -> FastAPI:
     """The HTTP API as an ASGI application.
 
@@ -47,6 +71,7 @@ def create_app(
         ingestor: Takes events; its start and end are the caller's business (or the lifespan's).
         metrics: To share with others.
         lifespan: What to run at start and shutdown.
+        loopback: Whether webhooks may go to this machine itself; for development and tests.
     """
     app = FastAPI(
         title="Valorem",
@@ -61,6 +86,9 @@ def create_app(
     app.state.engine = engine
     app.state.ingestor = ingestor
     app.state.gate = Gate(engine)
+    app.state.checker = Checker(engine)
+    app.state.consumer = Consumer(engine, app.state.checker.knowledge)
+    app.state.loopback = loopback
     app.state.metrics = metrics or Metrics()
     app.state.draining = asyncio.Event()
     app.router.routes.append(Route(events.router.prefix, events.ingest, methods=["POST"]))

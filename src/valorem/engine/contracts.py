@@ -20,6 +20,7 @@ from valorem.core.numbers import parse_decimal
 from valorem.core.periods import Cadence, calendar_anchor
 from valorem.core.time import parse_grid_instant, quarter_hour_of, write_instant
 from valorem.core.units import parse_span
+from valorem.engine.alerts import arm
 from valorem.engine.catalog import catalog_at, current_catalog
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
@@ -104,6 +105,7 @@ def create_contract(tx: Transaction, new: NewContract) -> Contract:
     if (ends := trial_end(contract, plan)) is not None:
         contract = with_trial(contract, ends)
     contracts.insert(tx.connection, contract, next_index=0, next_at=next_due_at(contract, -1), now=tx.now)
+    arm(tx, contract.customer)
     return contract
 
 
@@ -167,6 +169,7 @@ def set_seats(
     history[since] = Dated(since, quantity)
     changed = replace(contract, seats={**contract.seats, key: tuple(history[at] for at in sorted(history))})
     contracts.replace_terms(tx.connection, changed)
+    arm(tx, changed.customer)
     return changed
 
 

@@ -2,15 +2,18 @@
 
 from datetime import timedelta
 
+from valorem.engine.alerts import run_alerts
 from valorem.engine.backfill import run_backfill
 from valorem.engine.closing import close_due
 from valorem.engine.engine import Engine
 from valorem.engine.export import export_batches
 from valorem.engine.idempotency import forget_answers
 from valorem.engine.worker import Job
+from valorem.store.postgres import deliveries
 from valorem.store.postgres.ingest import forget_keys
 
 _HOUR_S = 3600.0
+_DELIVERIES_KEPT = timedelta(days=30)
 #: Batches in one go; a stop waits for no more than that.
 _SOME = 20
 #: History may be a minute behind; live numbers never read it.
@@ -34,12 +37,15 @@ def _forget(engine: Engine, workspace: int) -> bool:
     """Old event keys, by the workspace's own clock, and old answers, which are of all workspaces together."""
     with engine.transaction(workspace) as tx:
         forget_keys(tx.connection, (tx.now - timedelta(seconds=tx.limits.key_retention_s)).date())
+    with engine.transaction(workspace) as tx:
+        deliveries.forget(tx.connection, workspace, engine.real_now() - _DELIVERIES_KEPT)
     return forget_answers(engine) > 0
 
 
 JOBS = (
     Job("recount", 2.0, _recount),
     Job("close", 5.0, _close),
+    Job("alerts", 5.0, run_alerts),
     Job("export", 5.0, _export, gives_way_s=_HISTORY_WAITS_S),
     Job("forget", _HOUR_S, _forget),
 )

@@ -23,6 +23,8 @@ SCOPES = (
     "catalog:write",
     "customers:write",
     "invoices:write",
+    "limits:write",
+    "webhooks:write",
     "clock:write",
 )
 
