@@ -78,7 +78,7 @@ def _draft_some(tx: Transaction) -> CloseReport:
     rows = contracts.due(tx.connection, tx.workspace.id, tx.now, limit=_BATCH)
     covered = [(row, cover(row.contract, row.next_index)) for row in rows]
     drafts = [
-        _header(tx, row.contract, at, "period")
+        header_of(tx, row.contract, at, "period")
         for row, at in covered
         if at.closed is not None or at.ahead is not None
     ]
@@ -93,7 +93,8 @@ def _draft_some(tx: Transaction) -> CloseReport:
     return CloseReport(drafted=len(drafts), empty=len(rows) - len(drafts))
 
 
-def _header(tx: Transaction, contract: Contract, at: Cover, kind: str) -> InvoiceHeader:
+def header_of(tx: Transaction, contract: Contract, at: Cover, kind: str) -> InvoiceHeader:
+    """The draft of an invoice that covers what a border, or a change, lets it cover."""
     shown = at.closed or at.ahead
     assert shown is not None  # a cover without either period gives no invoice
     grace_s = terms_for(tx, contract).policies.grace_s if at.closed is not None else 0
@@ -150,7 +151,7 @@ def _finalise_some(tx: Transaction, waiting: set[str]) -> CloseReport:
         else:
             empty.append(header)
         if (note := note_at(tx, basis)) is not None:
-            beside = _header(tx, basis.terms.contract, cover(basis.terms.contract, basis.index), "note")
+            beside = header_of(tx, basis.terms.contract, cover(basis.terms.contract, basis.index), "note")
             invoices.insert_drafts(connection, workspace, [beside], tx.now)
             finals.append(_Computed(beside, basis, note))
     for header in empty:
