@@ -1,0 +1,72 @@
+"""Holds of credit accounts."""
+
+from datetime import datetime
+from typing import LiteralString
+
+from psycopg.types.json import Jsonb
+
+from valorem.core.ledger.holds import Hold
+from valorem.core.ledger.written import read_workload, write_workload
+from valorem.store.postgres.credits import Place
+from valorem.store.postgres.database import Connection, Row
+
+_ACCOUNT: LiteralString = "part = %s AND workspace = %s AND customer = %s AND credit = %s"
+
+
+def find(connection: Connection, place: Place, name: str) -> Hold | None:
+    """The record under an id."""
+    row = connection.execute(
+        f"SELECT * FROM credit_hold WHERE {_ACCOUNT} AND id = %s", (*place.key, name)
+    ).fetchone()
+    return None if row is None else _hold(row)
+
+
+def insert(connection: Connection, place: Place, hold: Hold) -> None:
+    """Keep a new record, refused ones too: the same id always gets the same answer."""
+    connection.execute(
+        "INSERT INTO credit_hold (part, workspace, customer, credit, id, placed_at, amount, expires_at, work, state,"
+        " resolved_at, shortfall) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            *place.key,
+            hold.id,
+            hold.at,
+            hold.amount,
+            hold.expires,
+            Jsonb(write_workload(hold.work)),
+            hold.state,
+            hold.resolved_at,
+            hold.shortfall,
+        ),
+    )
+
+
+def resolve(connection: Connection, place: Place, hold: Hold) -> None:
+    """Keep what became of it."""
+    connection.execute(
+        f"UPDATE credit_hold SET state = %s, resolved_at = %s, settled = %s WHERE {_ACCOUNT} AND id = %s",
+        (hold.state, hold.resolved_at, hold.settled, *place.key, hold.id),
+    )
+
+
+def standing(connection: Connection, place: Place, since: datetime | None = None) -> list[Hold]:
+    """Every hold that was not refused; of those resolved before ``since`` none."""
+    rows = connection.execute(
+        f"SELECT * FROM credit_hold WHERE {_ACCOUNT} AND state <> 'refused'"
+        " AND (%s::timestamptz IS NULL OR placed_at >= %s OR resolved_at IS NULL OR resolved_at >= %s) ORDER BY placed_at, id",
+        (*place.key, since, since, since),
+    )
+    return [_hold(row) for row in rows]
+
+
+def _hold(row: Row) -> Hold:
+    return Hold(
+        id=row["id"],
+        at=row["placed_at"],
+        amount=row["amount"],
+        expires=row["expires_at"],
+        work=read_workload(row["work"]),
+        state=row["state"],
+        resolved_at=row["resolved_at"],
+        settled=row["settled"],
+        shortfall=row["shortfall"],
+    )
