@@ -1,7 +1,7 @@
 """Credit accounts: what was granted, who has a seat, how usage stood when a period was closed, and top-up rules."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, LiteralString
@@ -380,7 +380,7 @@ class TopUp:
     """
 
     rule: RechargeRule
-    state: RechargeState = RechargeState()
+    state: RechargeState = field(default_factory=RechargeState)
     lasts: tuple[int, str] | None = None
     pack: str | None = None
 

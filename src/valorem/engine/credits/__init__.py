@@ -1,0 +1,1 @@
+"""Credits on the store: facts gathered from counters, contracts and records; verbs that change them; the ledger they give."""
