@@ -102,7 +102,7 @@ def list_crossings(
 
 @router.post("/rules", status_code=201, response_model=RuleAnswer)
 def add_rule(body: NewRule, caller: Writer) -> Response:
-    """Tell of one thing more; what is crossed already is told at once for one customer, within the hour for all."""
+    """Tell of one thing more; what is crossed already is told at once for one customer, within moments for all."""
     terms = body.model_dump(exclude={"customer"})
     return caller.once(lambda tx: RuleAnswer.of(rules.add_rule(tx, body.customer, terms)))
 

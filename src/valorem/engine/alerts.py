@@ -87,7 +87,9 @@ def work_out(tx: Transaction, customer: str, *, timed: bool) -> set[int]:
         for threshold in each.thresholds:
             _settle(tx, customer, each, threshold, [one for one in mine if one.threshold == str(threshold)])
     triggers = list(_triggers(tx, found, changes_at))
-    alerts.watch(tx.connection, tx.workspace.id, customer, triggers)
+    if timed:
+        triggers.append((TIME, None, _due_at(tx, found, changes_at)))
+    alerts.watch(tx.connection, tx.workspace.id, customer, triggers, timed=timed)
     return {revision for revision, _, _ in triggers}
 
 
@@ -166,14 +168,20 @@ def _tell(
     outbox.put(tx.connection, tx.workspace.id, [message], tx.now)
 
 
+def _due_at(tx: Transaction, found: Sequence[Watched], changes_at: datetime | None) -> datetime | None:
+    """When to look again whatever is used: never where there is nothing to tell of."""
+    instants = [each.next_at for each in found if each.next_at is not None]
+    instants += [tx.now + _AGAIN_AFTER] if found else []
+    instants += [changes_at] if changes_at is not None else []
+    return min(instants, default=None)
+
+
 def _triggers(
     tx: Transaction, found: Sequence[Watched], changes_at: datetime | None
 ) -> Iterator[tuple[int, Decimal | None, datetime | None]]:
     """For each revision how much of it may be used before anything can be crossed, and until when that holds."""
     again = tx.now + _AGAIN_AFTER
     until = min(again, changes_at) if changes_at is not None else again
-    timed = [each.next_at for each in found if each.next_at is not None]
-    yield TIME, None, min((until, *timed))
     revisions: dict[int, tuple[Decimal | None, datetime]] = {}
     for each in found:
         gap = distance(each.thresholds, each.level)

@@ -6,6 +6,7 @@ from datetime import datetime
 from valorem.core.billing.schedule import next_due_at
 from valorem.core.errors import InvalidInputError, NotFoundError, UnprocessableError
 from valorem.core.time import parse_grid_instant, write_instant
+from valorem.engine.alerts import run_alerts
 from valorem.engine.closing import CloseReport, close_due
 from valorem.engine.contracts import get_contract
 from valorem.engine.engine import Engine, Transaction
@@ -89,6 +90,8 @@ def advance_clock(
         closed += close_due(engine, workspace)  # a border already reached is not one to go to
         for _ in range(periods):
             closed += _walk(engine, workspace, _next_border(engine, workspace, contract))
+    while run_alerts(engine, workspace):
+        pass
     with engine.transaction(workspace) as tx:
         return AdvanceReport(before, tx.now, closed)
 

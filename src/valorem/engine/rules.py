@@ -29,7 +29,7 @@ class KeptRule:
 def add_rule(tx: Transaction, customer: str | None, terms: Mapping[str, Any]) -> KeptRule:
     """Tell of one thing more, for one customer or for all.
 
-    A rule for one customer tells of what is crossed already at once; one for all does so within the hour.
+    A rule for one customer tells of what is crossed already at once; one for all does so within moments.
 
     Raises:
         NotFoundError: If there is no such customer.
@@ -45,6 +45,8 @@ def add_rule(tx: Transaction, customer: str | None, terms: Mapping[str, Any]) ->
     alerts.insert(tx.connection, tx.workspace.id, "alert_rule", customer or "", made, written, tx.now)
     if customer is not None:
         arm(tx, customer)
+    else:
+        alerts.look_again(tx.connection, tx.workspace.id, tx.now)
     return KeptRule(made, customer, rule)
 
 

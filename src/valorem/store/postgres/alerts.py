@@ -190,13 +190,18 @@ def watch(
     workspace: int,
     customer: str,
     triggers: Iterable[tuple[int, Decimal | None, datetime | None]],
+    *,
+    timed: bool,
 ) -> None:
-    """Watch a customer by exactly these revisions, each with how much may be used, and until when nothing happens by itself."""
+    """Watch a customer by exactly these revisions, each with how much may be used, and until when nothing happens by itself.
+
+    Unless ``timed``, when time itself is to be looked at stays as it is.
+    """
     part, rows = part_of(workspace, customer), sorted(triggers, key=lambda one: one[0])
     revisions = [revision for revision, _, _ in rows]
     connection.execute(
         "DELETE FROM alert_watch WHERE part = %s AND workspace = %s AND customer = %s AND revision <> ALL(%s)",
-        (part, workspace, customer, revisions),
+        (part, workspace, customer, revisions if timed else [TIME, *revisions]),
     )
     connection.execute(
         "INSERT INTO alert_watch AS known (part, workspace, customer, revision, level, trigger, until)"
@@ -216,6 +221,13 @@ def watch(
     connection.execute(
         "INSERT INTO alert_revision (workspace, revision) SELECT %s, unnest(%s::integer[]) ON CONFLICT DO NOTHING",
         (workspace, [revision for revision in revisions if revision != TIME]),
+    )
+
+
+def look_again(connection: Connection, workspace: int, now: datetime) -> None:
+    """Let the alerts of every customer be worked out as soon as somebody looks at what is due."""
+    connection.execute(
+        "UPDATE alert_watch SET until = %s WHERE workspace = %s AND revision = 0", (now, workspace)
     )
 
 
