@@ -242,12 +242,11 @@ def _run(app: "FastAPI", listener: socket.socket, settings: Settings) -> None:
 
 
 def _spare_the_collector() -> None:
-    """Look for cycles among what is here for good no more, and among the rest less often.
+    """Look for cycles no more among what is here for good, and less often among the rest.
 
     A batch of a thousand events makes some ten thousand objects, none of them in a cycle: with Python's thresholds the
     collector takes a sixth of the time of ingest.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
 

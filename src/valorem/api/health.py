@@ -50,4 +50,6 @@ async def metrics(request: Request) -> Response:
 
 def _ask(engine: Engine) -> None:
     with engine.database.system() as connection:
-        connection.execute("SELECT 1")
+        row = connection.execute("SELECT current_setting('transaction_read_only') AS read_only").fetchone()
+    if row is None or row["read_only"] == "on":
+        raise OverloadedError("the database takes no writes", retry_after_s=5)

@@ -6,7 +6,7 @@ from typing import Any, LiteralString, TypeAlias
 
 import psycopg
 from psycopg import IsolationLevel
-from psycopg.errors import CannotConnectNow, OperationalError
+from psycopg.errors import CannotConnectNow, DiskFull, OperationalError, ReadOnlySqlTransaction
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -78,6 +78,12 @@ class Database:
                     yield connection
         except PoolTimeout:
             raise OverloadedError("every database connection is busy") from None
+        except DiskFull as error:
+            raise OverloadedError(f"the database takes no writes: {error.diag.message_primary}") from error
+        except ReadOnlySqlTransaction as error:
+            if read_only:
+                raise  # no verb writes in a transaction that it asked to be read-only
+            raise OverloadedError(f"the database takes no writes: {error.diag.message_primary}") from error
         except (CannotConnectNow, psycopg.errors.AdminShutdown, psycopg.errors.CrashShutdown) as error:
             raise OverloadedError(f"the database is not available: {error}") from error
         except OperationalError as error:
