@@ -1,12 +1,13 @@
 """The engine: what every verb works with, and the one way to open a transaction."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
 from valorem.core.limits import Limits
+from valorem.core.payments.provider import PaymentProvider
 from valorem.core.workspace import Workspace
 from valorem.store.postgres import workspaces
 from valorem.store.postgres.database import Connection, Database
@@ -52,12 +53,14 @@ class Engine:
         real_now: The real time; the composition root passes the system's clock, tests pass their own.
         limits: The declared limits.
         warehouse: Where history is exported to; None keeps it in the database alone.
+        payments: Whoever takes money, by name.
     """
 
     database: Database
     real_now: Callable[[], datetime]
     limits: Limits = field(default_factory=Limits)
     warehouse: Warehouse | None = None
+    payments: Mapping[str, PaymentProvider] = field(default_factory=dict)
 
     @contextmanager
     def transaction(

@@ -1,7 +1,7 @@
 """Invoices: see the next one before its time, list, read, explain down to the events, and prove a final one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,8 @@ from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.needs import recent_needs
 from valorem.core.billing.projection import Preview, preview
 from valorem.core.billing.schedule import period_index_at
-from valorem.core.billing.sealing import read_circumstances, seal_invoice, sealed_bytes
+from valorem.core.billing.sealing import SealedInvoice as SettledInvoice
+from valorem.core.billing.sealing import read_circumstances, read_sealed, seal_invoice, sealed_bytes
 from valorem.core.errors import NotFoundError, UnprocessableError
 from valorem.core.time import parse_instant
 from valorem.engine.assembling import (
@@ -22,6 +23,7 @@ from valorem.engine.assembling import (
     basis_of,
     invoice_at,
     is_change,
+    outcome_lines_at,
     terms_for,
     usage_of_period,
 )
@@ -29,6 +31,7 @@ from valorem.engine.browsing import EventPage, events_of
 from valorem.engine.contracts import get_contract
 from valorem.engine.engine import Transaction
 from valorem.engine.measuring import measure
+from valorem.engine.outcomes import amount_of, events_behind, read_outcomes, split_lines, with_lines
 from valorem.engine.sealing import rates_at
 from valorem.engine.tallies import live_tallies, recorded_tallies
 from valorem.store.postgres import contracts, invoices
@@ -40,6 +43,7 @@ class StoredInvoice:
     """One invoice as it stands.
 
     Attributes:
+        settled: With its taxes and its due date; None for a draft.
         header: Where it is in its life.
         invoice: What it says; for a draft computed this instant.
         digest: SHA-256 (hex) of the canonical bytes; None for a draft.
@@ -50,6 +54,7 @@ class StoredInvoice:
     invoice: Invoice
     digest: str | None
     subjects: tuple[str, ...]
+    settled: SettledInvoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,22 @@ def preview_invoice(tx: Transaction, contract_id: str, *, at: datetime | None = 
     needs = recent_needs(basis.terms, at)
     read = live_tallies(tx, basis.subjects, [need.meter for need in needs])
     recent = measure(tx, basis.subjects, needs, read) if needs else None
-    return preview(basis.terms, at, usage, basis.billed, recent)
+    found = preview(basis.terms, at, usage, basis.billed, recent)
+    return found if basis.outcomes is None else _with_outcomes(tx, basis, found)
+
+
+def _with_outcomes(tx: Transaction, basis: Basis, found: Preview) -> Preview:
+    """Outcomes so far, and what the period comes to if nothing more is heard of those that are assumed."""
+    so_far = outcome_lines_at(tx, basis, seen_at=found.at)
+    silent = outcome_lines_at(tx, basis)
+    amount = amount_of(silent)
+    return replace(
+        found,
+        so_far=with_lines(found.so_far, so_far),
+        projected=with_lines(found.projected, silent),
+        low=None if found.low is None else found.low + amount,
+        high=None if found.high is None else found.high + amount,
+    )
 
 
 def list_invoices(
@@ -129,7 +149,7 @@ def get_invoice(tx: Transaction, invoice: str) -> StoredInvoice:
     Raises:
         NotFoundError: If there is none.
     """
-    header = _find(tx, invoice)
+    header = find_invoice(tx, invoice)
     if header.status == "draft":
         row = get_contract(tx, header.contract)
         basis = basis_for(tx, header, row)
@@ -138,8 +158,9 @@ def get_invoice(tx: Transaction, invoice: str) -> StoredInvoice:
         return StoredInvoice(header, invoice_at(tx, basis), None, basis.subjects)
     sealed = invoices.load_document(tx.connection, tx.workspace.id, header.id)
     assert sealed is not None  # written in the transaction that finalised it
-    subjects = tuple(sealed.inputs["subjects"])
-    return StoredInvoice(header, read_invoice(sealed.document), sealed.digest.hex(), subjects)
+    subjects = tuple(sealed.inputs.get("subjects", ()))
+    settled = read_sealed(sealed.document)
+    return StoredInvoice(header, settled.invoice, sealed.digest.hex(), subjects, settled)
 
 
 def explain_line(
@@ -163,6 +184,9 @@ def explain_line(
     if not found.selectors:
         return Explanation(found, text, None)
     selector = found.selectors[0]
+    if found.kind == "outcome":
+        page = events_behind(tx, stored.invoice.contract, stored.subjects, found, after=after, limit=limit)
+        return Explanation(found, text, page)
     contract = get_contract(tx, stored.invoice.contract).contract
     meters = [
         priced.meter
@@ -193,7 +217,7 @@ def verify_invoice(tx: Transaction, invoice: str) -> Verification:
         NotFoundError: If there is no such invoice.
         UnprocessableError: If it is still a draft.
     """
-    header = _find(tx, invoice)
+    header = find_invoice(tx, invoice)
     sealed = invoices.load_document(tx.connection, tx.workspace.id, header.id)
     if sealed is None:
         raise UnprocessableError(
@@ -233,19 +257,28 @@ def _basis_again(tx: Transaction, inputs: Mapping[str, Any]) -> Basis:
     documents = [
         invoices.load_document(tx.connection, tx.workspace.id, earlier) for earlier in inputs["earlier"]
     ]
+    billed, of_outcomes = split_lines(
+        line for each in documents if each for line in read_invoice(each.document).lines
+    )
     return Basis(
         terms=terms_for(tx, contract),
         index=inputs["index"],
         subjects=tuple(inputs["subjects"]),
         late=tuple(inputs["late"]),
         earlier=tuple(inputs["earlier"]),
-        billed=tuple(line for each in documents if each for line in read_invoice(each.document).lines),
+        billed=billed,
         change_at=parse_instant(at) if (at := inputs.get("change_at")) else None,
         ended=bool(inputs.get("ended")),
+        outcomes=read_outcomes(tx, contract.id, inputs.get("outcomes"), of_outcomes),
     )
 
 
-def _find(tx: Transaction, invoice: str) -> InvoiceHeader:
+def find_invoice(tx: Transaction, invoice: str) -> InvoiceHeader:
+    """One invoice by its id or number.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
     load = invoices.load if invoice.startswith("inv_") else invoices.load_by_number
     header = load(tx.connection, tx.workspace.id, invoice)
     if header is None:
