@@ -27,6 +27,15 @@ from valorem.engine.catalog import catalog_at
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.measuring import measure
+from valorem.engine.outcomes import (
+    OutcomeBasis,
+    lines_at,
+    outcome_basis,
+    sells_outcomes,
+    split_lines,
+    with_lines,
+    write_outcomes,
+)
 from valorem.engine.tallies import TallyReader, live_tallies
 from valorem.store.postgres import contract_edits, invoices
 from valorem.store.postgres.contracts import ContractRow
@@ -49,6 +58,7 @@ class Basis:
         billed: Their lines.
         change_at: Where a change gives an invoice between two borders: the instant of that change.
         ended: Whether the change let the contract end at a border that has its invoice already.
+        outcomes: What its outcomes are billed by; None where it has none.
     """
 
     terms: Terms
@@ -59,6 +69,7 @@ class Basis:
     billed: tuple[Line, ...]
     change_at: datetime | None = None
     ended: bool = False
+    outcomes: OutcomeBasis | None = None
 
 
 def terms_for(tx: Transaction, contract: Contract) -> Terms:
@@ -82,7 +93,8 @@ def basis_of(
         subjects: The customer's, where the caller has read them.
     """
     late = _late(tx, contract, index)
-    oldest = _oldest(contract, (*late, max(index - 1, 0)))
+    # An outcome may be taken back long after it was billed.
+    oldest = 0 if sells_outcomes(tx) else _oldest(contract, (*late, max(index - 1, 0)))
     rows = invoices.load_earlier(
         tx.connection, tx.workspace.id, contract.id, index, contract_boundary(contract, oldest)
     )
@@ -147,7 +159,10 @@ def _basis(
     rows: Sequence[Mapping[str, Any]],
     subjects: tuple[str, ...] | None,
 ) -> Basis:
-    billed = tuple(line for row in rows for line in read_invoice(bytes(row["document"])).lines)
+    billed, of_outcomes = split_lines(
+        line for row in rows for line in read_invoice(bytes(row["document"])).lines
+    )
+    outcomes = outcome_basis(tx, contract)
     return Basis(
         terms_for(tx, contract),
         index,
@@ -155,6 +170,7 @@ def _basis(
         late,
         tuple(row["id"] for row in rows),
         billed,
+        outcomes=None if outcomes is None else replace(outcomes, billed=of_outcomes),
     )
 
 
@@ -195,7 +211,18 @@ def ahead_of(tx: Transaction, basis: Basis, next_index: int) -> Basis:
         return basis
     periods = {*basis.late, *(index - 1 for index in waiting if index)}
     usage = {index: usage_of_period(tx, basis, index) for index in periods}
-    return replace(basis, billed=with_pending(basis.terms, waiting, usage, basis.billed))
+    pending = with_pending(basis.terms, waiting, usage, basis.billed)
+    return replace(basis, billed=pending, outcomes=_outcomes_ahead(tx, basis, waiting))
+
+
+def _outcomes_ahead(tx: Transaction, basis: Basis, waiting: range) -> OutcomeBasis | None:
+    ahead = basis.outcomes
+    if ahead is None:
+        return None
+    for index in waiting:
+        lines = lines_at(tx, basis.terms.contract, basis.subjects, ahead, index)
+        ahead = replace(ahead, billed=(*ahead.billed, *lines))
+    return ahead
 
 
 def invoice_at(
@@ -211,12 +238,31 @@ def invoice_at(
     """
     at = basis.change_at
     if at is None:
-        return draft_invoice(basis.terms, basis.index, _usage(tx, basis, read, until_seq), basis.billed)
+        usage = _usage(tx, basis, read, until_seq)
+        invoice = draft_invoice(basis.terms, basis.index, usage, basis.billed)
+        return with_lines(invoice, outcome_lines_at(tx, basis, until_seq=until_seq))
     if basis.ended:
         usage = _usage(tx, basis, read, until_seq)
         return draft_ended(basis.terms, usage, basis.billed, at)
     change = draft_change(basis.terms, at, basis.billed) if at >= basis.terms.contract.start else None
     return change or invoice_of(basis.terms, cover(basis.terms.contract, basis.index), "change", [], None)
+
+
+def outcome_lines_at(
+    tx: Transaction, basis: Basis, *, until_seq: int | None = None, seen_at: datetime | None = None
+) -> tuple[Line, ...]:
+    """The lines of outcomes on the invoice at a boundary; ``seen_at`` leaves out what happens later."""
+    if basis.outcomes is None:
+        return ()
+    return lines_at(
+        tx,
+        basis.terms.contract,
+        basis.subjects,
+        basis.outcomes,
+        basis.index,
+        until_seq=until_seq,
+        seen_at=seen_at,
+    )
 
 
 def note_at(tx: Transaction, basis: Basis) -> Invoice | None:
@@ -263,4 +309,5 @@ def inputs_of(basis: Basis, contract_terms: Mapping[str, Any], cutoff_seq: int) 
         "cutoff_seq": cutoff_seq,
         "change_at": write_instant(basis.change_at) if basis.change_at else None,
         "ended": basis.ended,
+        "outcomes": None if basis.outcomes is None else write_outcomes(basis.outcomes),
     }

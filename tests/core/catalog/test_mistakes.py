@@ -61,8 +61,8 @@ def problems(files: dict[str, str]) -> list[str]:
          "    raise it or lower the minimum")),
         # not yet
         ("plans_team", ("every: month", "outcomes: {}"),
-         ("plans/team.yaml:4:1: outcomes: outcomes: outcome prices are not supported by this version yet\n"
-         "    remove it; it is refused because ignoring it would bill something else than what is written")),
+         ("plans/team.yaml:4:11: outcomes: found fields where a list belongs\n"
+          "    write it as a list: [a, b]")),
         # limits, gates, prompts and alerts
         ("plans_team", ("every: month", "limits: {tokns: {max: 20, window: day}}"),
          "plans/team.yaml:4:10: limits.tokns: there is no metered feature or meter tokns\n    did you mean tokens?"),

@@ -112,6 +112,11 @@ def _check_plan(source: Source, plan: Plan | None, names: Names) -> Iterator[Pro
     prices = source.value.get("prices")
     for meter in prices if isinstance(prices, dict) else ():
         yield from _references(source, ("prices", meter), "price", names)
+    outcomes = source.value.get("outcomes")
+    for place, outcome in enumerate(outcomes if isinstance(outcomes, list) else ()):
+        if isinstance(outcome, str) and outcome not in names["outcomes"] and re.match(KEY_PATTERN, outcome):
+            hint = suggestion(outcome, names["outcomes"], "outcomes")
+            yield source.problem(("outcomes", place), f"there is no outcome {outcome}", hint)
     if plan is None:
         return
     yield from check_access(source, plan, names)

@@ -1,8 +1,7 @@
 """Plans: a bundle of fees, prices and features that a contract is made on."""
 
 from collections.abc import Collection, Iterator, Mapping
-from types import MappingProxyType
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -222,6 +221,7 @@ class Plan(Entry):
         fees: By key, in the order written.
         addons: What a contract may add, by key.
         prices: Meter to its price: the name of a file in ``prices/``, or the price itself.
+        outcomes: Keys of the outcomes it sells, each in ``outcomes/``; they are billed once both sides have signed them.
         currencies: The same amounts in further currencies; a customer who pays in one of them is charged these.
         trial: What costs nothing at first.
         grants: Credits it includes, by credit type.
@@ -237,12 +237,6 @@ class Plan(Entry):
         tax: How what it sells is taxed.
     """
 
-    coming: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {
-            "outcomes": "outcome prices",
-        }
-    )
-
     plan: Key
     name: str
     description: str | None = None
@@ -253,6 +247,7 @@ class Plan(Entry):
     fees: Mapping[Key, Fee] = Field(default_factory=dict)
     addons: Mapping[Key, AddOn] = Field(default_factory=dict)
     prices: Mapping[Key, PlanPrice] = Field(default_factory=dict)
+    outcomes: Annotated[tuple[Key, ...], Field(max_length=100)] = ()
     currencies: Mapping[Currency, CurrencyAmounts] = Field(default_factory=dict)
     trial: Trial | None = None
     grants: Mapping[Key, GrantTerms] = Field(default_factory=dict)

@@ -1,0 +1,132 @@
+"""Outcomes as lines of an invoice: what each period stands at now, so that billing is that less what was billed.
+
+All of a contract's outcome lines together are the price of the final states, whatever order the evidence arrived in: every
+invoice carries what its period stands at, and for each earlier one the difference to what was billed for it.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from types import MappingProxyType
+
+from valorem.core.billing.draft import unbilled
+from valorem.core.billing.invoice import Line, Selector
+from valorem.core.numbers import ZERO, exact, plain
+from valorem.core.outcomes.charging import VersionBills
+from valorem.core.outcomes.definition import OutcomeDefinition
+from valorem.core.outcomes.signing import DefinitionVersion
+from valorem.core.periods import Period
+from valorem.core.pricing.lines import RatedLine, Step
+
+KIND = "outcome"
+_TAKEN = ":taken_back"
+
+
+def charge_prefix(outcome: str) -> str:
+    """How the charges of a definition's lines begin."""
+    return f"outcome:{outcome}:"
+
+
+@exact
+def standing_lines(charged: Iterable[VersionBills], periods: Sequence[Period]) -> tuple[Line, ...]:
+    """What each period stands at: its own lines, and for one that was adjusted a line with all that was taken back.
+
+    Args:
+        charged: From :func:`valorem.core.outcomes.charging.charge`, over these periods.
+        periods: The contract's, in order.
+    """
+    return tuple(line for each in charged for line in _version_lines(each, periods))
+
+
+@exact
+def outcome_lines(
+    definition: OutcomeDefinition, standing: Sequence[Line], billed: Sequence[Line], closing: int
+) -> tuple[Line, ...]:
+    """The lines of the invoice that closes a period: all of that period, and what changed about earlier ones.
+
+    Args:
+        definition: The version in force; its ``late`` says what evidence does that came after a period was billed.
+        standing: What each period stands at, from :func:`standing_lines`.
+        billed: Outcome lines of the same definition on earlier invoices.
+        closing: The number of the period the invoice closes.
+    """
+    now, before = _by_period(standing), _by_period(billed)
+    found: list[Line] = []
+    for index in sorted(now.keys() | before.keys()):
+        lines = unbilled(now.get(index, ()), before.get(index, ()), closing=index == closing)
+        found.extend(
+            line
+            for line in lines
+            if index == closing or definition.late == "next_invoice" or line.charge.endswith(_TAKEN)
+        )
+    return tuple(found)
+
+
+def _by_period(lines: Iterable[Line]) -> dict[int, list[Line]]:
+    found: defaultdict[int, list[Line]] = defaultdict(list)
+    for line in lines:
+        found[line.period_index].append(line)
+    return found
+
+
+def _version_lines(charged: VersionBills, periods: Sequence[Period]) -> Iterator[Line]:
+    version = charged.version
+    taken: defaultdict[int, Decimal] = defaultdict(Decimal)
+    for bill in charged.bills:
+        for each in bill.adjustments:
+            taken[each.index] += each.amount
+    for bill, period in zip(charged.bills, periods, strict=True):
+        for rated in bill.rated.lines:
+            if rated.quantity or rated.total:
+                yield _line(version, period, rated, bill.rated.order)
+        if amount := taken[bill.index]:
+            yield _taken_back(version, period, amount)
+
+
+def _line(version: DefinitionVersion, period: Period, rated: RatedLine, order: tuple[str, ...]) -> Line:
+    values = json.dumps(sorted(rated.dimensions.items()), separators=(",", ":"), ensure_ascii=False)
+    part = f"{rated.key}{values if rated.dimensions else ''}"
+    outcome = version.definition.outcome
+    return Line(
+        kind="outcome",
+        key=outcome,
+        charge=f"{charge_prefix(outcome)}{version.number}:{part}",
+        timing="in_arrears",
+        description=rated.description,
+        period_index=period.index,
+        period=period.interval,
+        quantity=rated.quantity,
+        unit_amount=rated.unit_amount,
+        exact_amount=rated.exact - rated.discount,
+        amount=rated.total,
+        dimensions=rated.dimensions,
+        steps=rated.steps,
+        pipeline=order,
+        selectors=(_selector(version, period),),
+    )
+
+
+def _taken_back(version: DefinitionVersion, period: Period, amount: Decimal) -> Line:
+    outcome = version.definition.outcome
+    return Line(
+        kind="outcome",
+        key=outcome,
+        charge=f"{charge_prefix(outcome)}{version.number}{_TAKEN}",
+        timing="adjustment",
+        description=f"{version.definition.label}: taken back",
+        period_index=period.index,
+        period=period.interval,
+        quantity=None,
+        unit_amount=None,
+        exact_amount=amount,
+        amount=amount,
+        dimensions=MappingProxyType({}),
+        steps=(Step("taken back", f"{plain(ZERO)} − what was confirmed and taken back later", amount),),
+        pipeline=("taken back",),
+        selectors=(_selector(version, period),),
+    )
+
+
+def _selector(version: DefinitionVersion, period: Period) -> Selector:
+    return Selector(version.definition.outcome, version.digest, period.interval, MappingProxyType({}))

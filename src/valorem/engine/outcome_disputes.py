@@ -1,0 +1,177 @@
+"""Disputes about outcomes: opened by either side, answered, resolved outcome by outcome; the money follows by itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from valorem.core.billing.canonical import read_invoice
+from valorem.core.contracts.customer import check_text
+from valorem.core.errors import InvalidInputError, NotFoundError, UnprocessableError
+from valorem.core.ids import part_of
+from valorem.core.numbers import ONE, ZERO
+from valorem.core.outcomes.disputes import Dispute, Resolution, check_dispute, resolved
+from valorem.core.outcomes.invoicing import KIND
+from valorem.core.outcomes.signing import Party
+from valorem.core.periods import Interval
+from valorem.engine.contracts import get_contract
+from valorem.engine.engine import Transaction
+from valorem.engine.identifiers import new_id
+from valorem.engine.outcome_reports import Scene, scene_at
+from valorem.engine.outcomes import frame_of
+from valorem.store.postgres import invoices, outcomes
+from valorem.store.postgres.outcomes import StoredDispute
+
+
+@dataclass(frozen=True, slots=True)
+class NewDispute:
+    """What is disputed.
+
+    Attributes:
+        contract: The contract.
+        outcome: The definition.
+        by: Who opens it.
+        keys: The outcomes.
+        reason: From the definition's list.
+        text: In the party's own words.
+        invoice: The final invoice that bills them, by id or number; left out while they are on none.
+    """
+
+    contract: str
+    outcome: str
+    by: Party
+    keys: Sequence[str]
+    reason: str
+    text: str = ""
+    invoice: str | None = None
+
+
+def open_dispute(tx: Transaction, new: NewDispute) -> StoredDispute:
+    """Open a dispute. What it upholds later is credited by pricing the period again without it.
+
+    Raises:
+        NotFoundError: If there is no such contract, outcome or invoice.
+        InvalidInputError: If the reason is not on the list, or an outcome is not on the invoice.
+        UnprocessableError: If the window has closed, or an outcome is disputed already.
+    """
+    contract = get_contract(tx, new.contract, lock=True).contract
+    check_text(new.text or "-", "text", 2000)
+    scene = scene_at(tx, new.contract, new.outcome)
+    others = outcomes.load_disputes(tx.connection, tx.workspace.id, new.contract, new.outcome)
+    dispute = Dispute(
+        new_id("odp", part_of(tx.workspace.id, contract.customer), tx.now),
+        new.by,
+        tx.now,
+        tuple(new.keys),
+        new.reason,
+        new.text,
+    )
+    invoice, finalised_at, counted = _billed(tx, scene, new)
+    terms = scene.definitions.versions[-1].definition.disputes
+    standing = [
+        each.dispute
+        for each in others
+        if not set(each.dispute.keys) <= resolved(terms, each.dispute, tx.now).keys()
+    ]
+    check_dispute(terms, dispute, finalised_at=finalised_at, invoiced=counted, others=standing)
+    stored = StoredDispute(dispute, invoice)
+    outcomes.insert_dispute(tx.connection, tx.workspace.id, new.contract, new.outcome, stored)
+    return stored
+
+
+def _billed(tx: Transaction, scene: Scene, new: NewDispute) -> tuple[str | None, datetime, set[str]]:
+    """The invoice disputed, when it became final, and the outcomes it bills; without one all that is not billed yet."""
+    within: list[Interval] = []
+    invoice, finalised_at = None, tx.now
+    if new.invoice is not None:
+        load = invoices.load if new.invoice.startswith("inv_") else invoices.load_by_number
+        header = load(tx.connection, tx.workspace.id, new.invoice)
+        sealed = None
+        if header is not None and header.contract == new.contract:
+            sealed = invoices.load_document(tx.connection, tx.workspace.id, header.id)
+        if header is None or sealed is None:
+            raise NotFoundError(f"the contract has no final invoice {new.invoice[:60]!r}", field="invoice")
+        invoice, finalised_at = header.id, sealed.finalised_at
+        within = [
+            line.period
+            for line in read_invoice(sealed.document).lines
+            if line.kind == KIND and line.key == new.outcome
+        ]
+    governed = scene.definitions.fold(scene.evidence.events, frame_of(scene.contract)).values()
+    counted = {
+        each.outcome.key
+        for each in governed
+        for result in each.outcome.results
+        if (result.end == "confirmed" and any(result.ends_at in period for period in within))
+        or (invoice is None and result.end != "rejected")
+    }
+    return invoice, finalised_at, counted
+
+
+def answer_dispute(tx: Transaction, contract: str, outcome: str, dispute_id: str) -> StoredDispute:
+    """Note that the other side has answered; from now on the customer's silence counts, where the terms say so.
+
+    Raises:
+        NotFoundError: If there is no such dispute.
+        UnprocessableError: If it was answered before.
+    """
+    stored = _find(tx, contract, outcome, dispute_id)
+    if stored.dispute.answered_at is not None:
+        raise UnprocessableError("the dispute was answered before", field="dispute")
+    return _move(tx, contract, outcome, stored, replace(stored.dispute, answered_at=tx.now))
+
+
+def resolve_dispute(
+    tx: Transaction,
+    contract: str,
+    outcome: str,
+    dispute_id: str,
+    shares: Mapping[str, Decimal],
+    *,
+    note: str = "",
+) -> StoredDispute:
+    """Resolve disputed outcomes: 1 upholds, 0 rejects, between them a part is given back.
+
+    Raises:
+        NotFoundError: If there is no such dispute.
+        InvalidInputError: If a key is not disputed, or a share is not between 0 and 1.
+        UnprocessableError: If a key is resolved already.
+    """
+    stored = _find(tx, contract, outcome, dispute_id)
+    dispute = stored.dispute
+    terms = scene_at(tx, contract, outcome).definitions.versions[-1].definition.disputes
+    done = resolved(terms, dispute, tx.now)
+    for key, share in shares.items():
+        if key not in dispute.keys:
+            raise InvalidInputError(f"{key[:60]!r} is not disputed here", field="resolutions")
+        if not ZERO <= share <= ONE:
+            raise InvalidInputError("a share lies between 0 and 1", field=f"resolutions.{key}")
+        if key in done:
+            raise UnprocessableError(f"{key[:60]!r} is resolved already", field="resolutions")
+    given = {key: Resolution(share, tx.now, note) for key, share in shares.items()}
+    return _move(tx, contract, outcome, stored, replace(dispute, resolutions={**done, **given}))
+
+
+def list_disputes(tx: Transaction, contract: str, outcome: str) -> list[StoredDispute]:
+    """The disputes of a definition, what silence has resolved by now included."""
+    terms = scene_at(tx, contract, outcome).definitions.versions[-1].definition.disputes
+    return [
+        replace(each, dispute=replace(each.dispute, resolutions=resolved(terms, each.dispute, tx.now)))
+        for each in outcomes.load_disputes(tx.connection, tx.workspace.id, contract, outcome)
+    ]
+
+
+def _find(tx: Transaction, contract: str, outcome: str, dispute_id: str) -> StoredDispute:
+    get_contract(tx, contract, lock=True)
+    found = outcomes.load_disputes(tx.connection, tx.workspace.id, contract, outcome, lock=True)
+    for each in found:
+        if each.dispute.id == dispute_id:
+            return each
+    raise NotFoundError(f"there is no dispute {dispute_id[:60]!r}", field="dispute")
+
+
+def _move(
+    tx: Transaction, contract: str, outcome: str, stored: StoredDispute, dispute: Dispute
+) -> StoredDispute:
+    outcomes.move_dispute(tx.connection, tx.workspace.id, contract, outcome, dispute)
+    return replace(stored, dispute=dispute)

@@ -1,0 +1,292 @@
+"""Outcomes on invoices: the signed definitions of a contract over recorded events, the one path for every kind of invoice."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from valorem.core.billing.invoice import Invoice, Line
+from valorem.core.billing.schedule import contract_period
+from valorem.core.contracts.contract import Contract
+from valorem.core.errors import InvalidInputError
+from valorem.core.metering.event import Event
+from valorem.core.numbers import ONE, ZERO, exact, plain
+from valorem.core.outcomes.charging import charge
+from valorem.core.outcomes.disputes import resolved
+from valorem.core.outcomes.frame import Frame
+from valorem.core.outcomes.governing import Definitions
+from valorem.core.outcomes.invoicing import KIND, outcome_lines, standing_lines
+from valorem.core.outcomes.signing import DefinitionVersion, version_at
+from valorem.core.periods import Period
+from valorem.core.time import parse_instant, write_instant
+from valorem.engine.browsing import EventBehind, EventPage
+from valorem.engine.engine import Transaction
+from valorem.engine.history import counted_events
+from valorem.store.postgres import contracts, outcomes
+
+Recorded = tuple[tuple[Event, datetime], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeBasis:
+    """What the outcome lines of an invoice are a function of, beside the recorded events.
+
+    Attributes:
+        definitions: By outcome, all versions with their signatures as they stood.
+        off: By outcome: key to the share of it that a dispute holds back or gave back.
+        billed: The outcome lines of all earlier invoices.
+    """
+
+    definitions: Mapping[str, Definitions]
+    off: Mapping[str, Mapping[str, Decimal]]
+    billed: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The recorded events that definitions read.
+
+    Attributes:
+        events: Each with its arrival.
+        unreadable: Ids of events that lack what a definition needs, with the reason; they count for nothing.
+    """
+
+    events: Recorded
+    unreadable: Mapping[str, str]
+
+
+def sells_outcomes(tx: Transaction) -> bool:
+    """Whether any contract of the workspace has a definition at all; the others pay one look-up for it."""
+    return tx.once("sells outcomes", lambda: outcomes.any_versions(tx.connection, tx.workspace.id))
+
+
+def outcome_basis(tx: Transaction, contract: Contract) -> OutcomeBasis | None:
+    """What a contract's outcomes are billed by, as it stands; None where it has none."""
+    if not sells_outcomes(tx):
+        return None
+    definitions = definitions_of(tx, contract.id)
+    if not definitions:
+        return None
+    return OutcomeBasis(definitions, {key: _off(tx, contract.id, each) for key, each in definitions.items()})
+
+
+def definitions_of(tx: Transaction, contract: str) -> dict[str, Definitions]:
+    """The definitions of a contract by outcome, each with all its versions."""
+    versions: dict[str, list[DefinitionVersion]] = {}
+    for version in outcomes.load_versions(tx.connection, tx.workspace.id, contract):
+        versions.setdefault(version.definition.outcome, []).append(version)
+    return {outcome: Definitions(found) for outcome, found in versions.items()}
+
+
+def _off(tx: Transaction, contract: str, definitions: Definitions) -> dict[str, Decimal]:
+    """What disputes take off: what was upheld, and what is held back before it was billed."""
+    terms = definitions.versions[-1].definition.disputes
+    outcome = definitions.versions[-1].definition.outcome
+    off: dict[str, Decimal] = {}
+    for stored in outcomes.load_disputes(tx.connection, tx.workspace.id, contract, outcome):
+        found = resolved(terms, stored.dispute, tx.now)
+        for key in stored.dispute.keys:
+            if key in found:
+                off[key] = found[key].share
+            elif stored.invoice is None and terms.effect == "hold":
+                off[key] = ONE
+    return {key: share for key, share in off.items() if share}
+
+
+def split_lines(lines: Iterable[Line]) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
+    """Lines of usage and fees, and lines of outcomes: each is reckoned with by its own rule."""
+    found = tuple(lines)
+    return (
+        tuple(line for line in found if line.kind != KIND),
+        tuple(line for line in found if line.kind == KIND),
+    )
+
+
+def frame_of(contract: Contract) -> Frame:
+    """The calendar a contract's outcomes are folded in."""
+    return Frame(contract.time_zone, contract.every, contract.anchor)
+
+
+def evidence_of(
+    tx: Transaction, subjects: Sequence[str], definitions: Definitions, until_seq: int | None = None
+) -> Evidence:
+    """The recorded events that any version of a definition reads, corrected, each with its arrival.
+
+    An event that a definition cannot read is told apart: it must not keep a contract from being billed.
+    """
+    types = tuple(sorted(definitions.event_types))
+
+    def read() -> Evidence:
+        events: list[tuple[Event, datetime]] = []
+        unreadable: dict[str, str] = {}
+        for one in counted_events(
+            tx.connection, tx.workspace.id, subjects=subjects, types=types, until_seq=until_seq
+        ):
+            arrived = one.recorded.received_at
+            try:
+                for compiled in definitions.compiled.values():
+                    compiled.read(one.event, arrived)
+            except InvalidInputError as error:
+                unreadable[f"{one.event.source}/{one.event.id}"] = error.message
+                continue
+            events.append((one.event, arrived))
+        return Evidence(tuple(events), unreadable)
+
+    digests = tuple(version.digest for version in definitions.versions)
+    return tx.once(("outcome evidence", tuple(subjects), digests, until_seq), read)
+
+
+def periods_before(contract: Contract, index: int) -> list[Period]:
+    """The contract's periods up to a border, in order."""
+    found = (contract_period(contract, number) for number in range(index))
+    return [period for period in found if period is not None]
+
+
+@exact
+def lines_at(
+    tx: Transaction,
+    contract: Contract,
+    subjects: Sequence[str],
+    basis: OutcomeBasis,
+    index: int,
+    *,
+    until_seq: int | None = None,
+    seen_at: datetime | None = None,
+) -> tuple[Line, ...]:
+    """The outcome lines of the invoice at a border.
+
+    Args:
+        tx: The transaction.
+        contract: The contract.
+        subjects: The customer's.
+        basis: What they depend on.
+        index: The border.
+        until_seq: The cut-off; everything recorded where left out.
+        seen_at: For a look ahead: what happens later, by evidence or by silence, is left out.
+    """
+    periods = periods_before(contract, index)
+    found: list[Line] = []
+    for outcome, definitions in sorted(basis.definitions.items()):
+        if not periods:
+            break
+        events = evidence_of(tx, subjects, definitions, until_seq).events
+        if seen_at is not None:
+            events = tuple(each for each in events if each[0].time is not None and each[0].time <= seen_at)
+        charged = charge(
+            definitions,
+            events,
+            frame_of(contract),
+            [period.interval for period in periods],
+            off=basis.off.get(outcome),
+            as_of=seen_at,
+        )
+        current = version_at(definitions.versions, periods[-1].interval.end) or definitions.versions[-1]
+        billed = [line for line in basis.billed if line.key == outcome]
+        standing = standing_lines(charged, periods)
+        found.extend(outcome_lines(current.definition, standing, billed, index - 1))
+    return tuple(found)
+
+
+def with_lines(invoice: Invoice, lines: tuple[Line, ...]) -> Invoice:
+    """An invoice with further lines."""
+    if not lines:
+        return invoice
+    total = sum((line.amount for line in lines), invoice.total)
+    return replace(invoice, lines=(*invoice.lines, *lines), total=total)
+
+
+def amount_of(lines: Iterable[Line]) -> Decimal:
+    """What lines come to."""
+    return sum((line.amount for line in lines), ZERO)
+
+
+def write_outcomes(basis: OutcomeBasis) -> dict[str, Any]:
+    """What must be kept to compute the same lines again; the definitions themselves are kept by their digests."""
+    return {
+        outcome: {
+            "versions": [
+                {
+                    "number": version.number,
+                    "digest": version.digest,
+                    "effective_from": write_instant(version.effective_from),
+                    "live_from": write_instant(version.live_from) if version.live_from else None,
+                    "retired_from": write_instant(version.retired_from) if version.retired_from else None,
+                    "retroactive": version.retroactive,
+                    "signatures": outcomes.write_signatures(version.signatures),
+                }
+                for version in definitions.versions
+            ],
+            "off": {key: plain(share) for key, share in sorted(basis.off.get(outcome, {}).items())},
+        }
+        for outcome, definitions in sorted(basis.definitions.items())
+    }
+
+
+def read_outcomes(
+    tx: Transaction, contract: str, written: Mapping[str, Any] | None, billed: tuple[Line, ...]
+) -> OutcomeBasis | None:
+    """The basis that :func:`write_outcomes` wrote."""
+    if not written:
+        return None
+    known = definitions_of(tx, contract)
+    definitions = {}
+    for outcome, kept in written.items():
+        texts = {version.digest: version.definition for version in known[outcome].versions}
+        definitions[outcome] = Definitions(
+            DefinitionVersion(
+                each["number"],
+                texts[each["digest"]],
+                parse_instant(each["effective_from"]),
+                outcomes.read_signatures(each["signatures"]),
+                parse_instant(each["live_from"]) if each["live_from"] else None,
+                parse_instant(each["retired_from"]) if each["retired_from"] else None,
+                each["retroactive"],
+            )
+            for each in kept["versions"]
+        )
+    off = {
+        outcome: {key: Decimal(share) for key, share in kept["off"].items()}
+        for outcome, kept in written.items()
+    }
+    return OutcomeBasis(definitions, off, billed)
+
+
+def events_behind(
+    tx: Transaction,
+    contract_id: str,
+    subjects: Sequence[str],
+    line: Line,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+) -> EventPage:
+    """The events that outcome states of a line's period rest on, in order of time and identity."""
+    selector = line.selectors[0]
+    found = contracts.load(tx.connection, tx.workspace.id, contract_id)
+    definitions = definitions_of(tx, contract_id).get(selector.meter)
+    if found is None or definitions is None:
+        return EventPage((), None)
+    events = evidence_of(tx, subjects, definitions).events
+    within = selector.interval
+    named = {
+        identifier
+        for each in definitions.fold(events, frame_of(found.contract)).values()
+        if each.version is not None and each.version.digest == selector.fingerprint
+        if any(result.end == "confirmed" and result.ends_at in within for result in each.outcome.results)
+        for transition in each.outcome.transitions
+        for identifier in transition.evidence
+    }
+    behind = sorted(
+        (
+            (write_instant(event.time), f"{event.source}/{event.id}", event)
+            for event, _ in events
+            if event.time is not None and f"{event.source}/{event.id}" in named
+        ),
+        key=lambda row: row[:2],
+    )
+    rows = [row for row in behind if after is None or f"{row[0]} {row[1]}" > after]
+    page = rows[:limit]
+    items = tuple(EventBehind(event, ONE) for _, _, event in page)
+    following = f"{page[-1][0]} {page[-1][1]}" if len(rows) > limit else None
+    return EventPage(items, following)

@@ -1,0 +1,407 @@
+"""Outcomes of contracts: signed definitions, stages, reports of agreement, disputes, links."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from valorem.core.ids import part_in
+from valorem.core.numbers import plain
+from valorem.core.outcomes.definition import OutcomeDefinition
+from valorem.core.outcomes.disputes import Dispute, Resolution
+from valorem.core.outcomes.signing import DefinitionVersion, Signature, canonical_definition
+from valorem.core.time import parse_instant, write_instant
+from valorem.store.postgres.database import Connection, Row
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReport:
+    """A report of agreement.
+
+    Attributes:
+        id: Its id.
+        period_index: The cycle it is about.
+        report: As written.
+        digest: SHA-256 of its canonical JSON, in hexadecimal; what is signed.
+        signed: The parties that signed it.
+        created_at: When it was made.
+    """
+
+    id: str
+    period_index: int
+    report: Mapping[str, Any]
+    digest: str
+    signed: tuple[str, ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDispute:
+    """A dispute, and the final invoice it is about; None while nothing was billed."""
+
+    dispute: Dispute
+    invoice: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link by which one person of the customer may sign one version."""
+
+    contract: str
+    outcome: str
+    number: int
+    person: str
+    role: str
+    expires_at: datetime
+
+
+def any_versions(connection: Connection, workspace: int) -> bool:
+    """Whether any contract of the workspace has a definition."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM outcome_version WHERE workspace = %s) AS found", (workspace,)
+    ).fetchone()
+    return bool(row and row["found"])
+
+
+def insert_version(
+    connection: Connection,
+    workspace: int,
+    contract: str,
+    version: DefinitionVersion,
+    *,
+    proposed_by: str,
+    now: datetime,
+) -> None:
+    """Keep a version for good."""
+    definition = version.definition
+    written = definition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    connection.execute(
+        "INSERT INTO outcome_version (part, workspace, contract, outcome, number, definition, canonical, digest,"
+        " effective_from, live_from, retroactive, proposed_by, created_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            part_in(contract, "ctr"),
+            workspace,
+            contract,
+            definition.outcome,
+            version.number,
+            json.dumps(written, ensure_ascii=False),
+            canonical_definition(definition),
+            bytes.fromhex(version.digest),
+            version.effective_from,
+            version.live_from,
+            version.retroactive,
+            proposed_by,
+            now,
+        ),
+    )
+
+
+def load_versions(
+    connection: Connection, workspace: int, contract: str, outcome: str | None = None
+) -> list[DefinitionVersion]:
+    """The versions of a contract with their signatures and stages, in order of definition and number."""
+    chosen = {
+        "part": part_in(contract, "ctr"),
+        "workspace": workspace,
+        "contract": contract,
+        "outcome": outcome,
+    }
+    where = (
+        "part = %(part)s AND workspace = %(workspace)s AND contract = %(contract)s"
+        " AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)"
+    )
+    rows = connection.execute(
+        "SELECT outcome, number, definition, effective_from, live_from, retroactive"
+        f" FROM outcome_version WHERE {where} ORDER BY outcome, number",
+        chosen,
+    ).fetchall()
+    if not rows:
+        return []
+    signatures: dict[tuple[str, int], list[Signature]] = {}
+    for row in connection.execute(
+        "SELECT outcome, number, party, person, role, method, at, digest FROM outcome_signature"
+        f" WHERE {where} AND report = '' ORDER BY at, party",
+        chosen,
+    ):
+        signatures.setdefault((row["outcome"], row["number"]), []).append(_signature(row))
+    stages = {
+        (row["outcome"], row["number"], row["stage"]): row["since"]
+        for row in connection.execute(
+            f"SELECT outcome, number, stage, since FROM outcome_stage WHERE {where}", chosen
+        )
+    }
+    found = []
+    for row in rows:
+        place = (row["outcome"], row["number"])
+        version = DefinitionVersion(
+            row["number"],
+            OutcomeDefinition.model_validate(json.loads(row["definition"])),
+            row["effective_from"],
+            tuple(signatures.get(place, ())),
+            row["live_from"],
+            None,
+            row["retroactive"],
+        )
+        live = stages.get((*place, "live"), version.live_from)
+        found.append(replace(version, live_from=live, retired_from=stages.get((*place, "retired"))))
+    return found
+
+
+def insert_signature(
+    connection: Connection,
+    workspace: int,
+    contract: str,
+    outcome: str,
+    number: int,
+    signature: Signature,
+    *,
+    proof: str,
+    report: str = "",
+) -> bool:
+    """Keep a signature for good; False where the party has signed already."""
+    done = connection.execute(
+        "INSERT INTO outcome_signature (part, workspace, contract, outcome, number, report, party, person, role,"
+        " method, at, digest, proof) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT DO NOTHING",
+        (
+            part_in(contract, "ctr"),
+            workspace,
+            contract,
+            outcome,
+            number,
+            report,
+            signature.party,
+            signature.person,
+            signature.role,
+            signature.method,
+            signature.at,
+            bytes.fromhex(signature.digest),
+            proof,
+        ),
+    )
+    return done.rowcount == 1
+
+
+def insert_stage(
+    connection: Connection,
+    workspace: int,
+    contract: str,
+    version: DefinitionVersion,
+    stage: str,
+    since: datetime,
+    *,
+    proof: str,
+    now: datetime,
+) -> bool:
+    """Say from when a version is live or retired; False where that was said before."""
+    done = connection.execute(
+        "INSERT INTO outcome_stage (part, workspace, contract, outcome, number, stage, since, proof, created_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        (
+            part_in(contract, "ctr"),
+            workspace,
+            contract,
+            version.definition.outcome,
+            version.number,
+            stage,
+            since,
+            proof,
+            now,
+        ),
+    )
+    return done.rowcount == 1
+
+
+def insert_report(
+    connection: Connection, workspace: int, contract: str, outcome: str, report: StoredReport
+) -> None:
+    """Keep a report of agreement for good."""
+    connection.execute(
+        "INSERT INTO outcome_report (part, workspace, contract, outcome, id, period_index, report, digest,"
+        " created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            part_in(contract, "ctr"),
+            workspace,
+            contract,
+            outcome,
+            report.id,
+            report.period_index,
+            Jsonb(dict(report.report)),
+            bytes.fromhex(report.digest),
+            report.created_at,
+        ),
+    )
+
+
+def load_reports(connection: Connection, workspace: int, contract: str, outcome: str) -> list[StoredReport]:
+    """The reports of a definition in order of their making."""
+    place = (part_in(contract, "ctr"), workspace, contract, outcome)
+    rows = connection.execute(
+        "SELECT r.id, r.period_index, r.report, r.digest, r.created_at,"
+        " array(SELECT s.party FROM outcome_signature s WHERE s.part = r.part AND s.workspace = r.workspace"
+        "  AND s.contract = r.contract AND s.outcome = r.outcome AND s.report = r.id ORDER BY 1) AS signed"
+        " FROM outcome_report r WHERE part = %s AND workspace = %s AND contract = %s AND outcome = %s"
+        " ORDER BY created_at, id",
+        place,
+    )
+    return [
+        StoredReport(
+            row["id"],
+            row["period_index"],
+            row["report"],
+            bytes(row["digest"]).hex(),
+            tuple(row["signed"]),
+            row["created_at"],
+        )
+        for row in rows
+    ]
+
+
+def insert_dispute(
+    connection: Connection, workspace: int, contract: str, outcome: str, stored: StoredDispute
+) -> None:
+    """Keep a dispute."""
+    dispute = stored.dispute
+    connection.execute(
+        "INSERT INTO outcome_dispute (part, workspace, contract, outcome, id, invoice, by, at, keys, reason, words)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            part_in(contract, "ctr"),
+            workspace,
+            contract,
+            outcome,
+            dispute.id,
+            stored.invoice,
+            dispute.by,
+            dispute.at,
+            Jsonb(list(dispute.keys)),
+            dispute.reason,
+            dispute.text,
+        ),
+    )
+
+
+def move_dispute(
+    connection: Connection, workspace: int, contract: str, outcome: str, dispute: Dispute
+) -> None:
+    """Keep what was answered and resolved since."""
+    connection.execute(
+        "UPDATE outcome_dispute SET answered_at = %s, resolutions = %s"
+        " WHERE part = %s AND workspace = %s AND contract = %s AND outcome = %s AND id = %s",
+        (
+            dispute.answered_at,
+            Jsonb(
+                {
+                    key: {"share": plain(each.share), "at": write_instant(each.at), "note": each.note}
+                    for key, each in dispute.resolutions.items()
+                }
+            ),
+            part_in(contract, "ctr"),
+            workspace,
+            contract,
+            outcome,
+            dispute.id,
+        ),
+    )
+
+
+def load_disputes(
+    connection: Connection, workspace: int, contract: str, outcome: str, *, lock: bool = False
+) -> list[StoredDispute]:
+    """The disputes of a definition in order of time; ``lock`` keeps others from moving them meanwhile."""
+    rows = connection.execute(
+        "SELECT id, invoice, by, at, keys, reason, words, answered_at, resolutions FROM outcome_dispute"
+        " WHERE part = %s AND workspace = %s AND contract = %s AND outcome = %s ORDER BY at, id"
+        + (" FOR UPDATE" if lock else ""),
+        (part_in(contract, "ctr"), workspace, contract, outcome),
+    )
+    return [_dispute(row) for row in rows]
+
+
+def insert_link(connection: Connection, workspace: int, link: Link, digest: bytes, now: datetime) -> None:
+    """Keep a link by its digest."""
+    connection.execute(
+        "INSERT INTO outcome_link (part, workspace, contract, outcome, number, digest, person, role, expires_at,"
+        " created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            part_in(link.contract, "ctr"),
+            workspace,
+            link.contract,
+            link.outcome,
+            link.number,
+            digest,
+            link.person,
+            link.role,
+            link.expires_at,
+            now,
+        ),
+    )
+
+
+def find_link(connection: Connection, workspace: int, contract: str, digest: bytes) -> Link | None:
+    """The link of a digest."""
+    row = connection.execute(
+        "SELECT contract, outcome, number, person, role, expires_at FROM outcome_link"
+        " WHERE part = %s AND workspace = %s AND digest = %s",
+        (part_in(contract, "ctr"), workspace, digest),
+    ).fetchone()
+    return Link(**row) if row else None
+
+
+def _signature(row: Row) -> Signature:
+    return Signature(
+        row["party"], row["person"], row["role"], row["method"], row["at"], bytes(row["digest"]).hex()
+    )
+
+
+def _dispute(row: Row) -> StoredDispute:
+    resolutions = {
+        key: Resolution(Decimal(each["share"]), parse_instant(each["at"]), each["note"])
+        for key, each in row["resolutions"].items()
+    }
+    dispute = Dispute(
+        row["id"],
+        row["by"],
+        row["at"],
+        tuple(row["keys"]),
+        row["reason"],
+        row["words"],
+        row["answered_at"],
+        resolutions,
+    )
+    return StoredDispute(dispute, row["invoice"])
+
+
+def write_signatures(signatures: Sequence[Signature]) -> list[dict[str, str]]:
+    """Signatures as JSON values."""
+    return [
+        {
+            "party": each.party,
+            "person": each.person,
+            "role": each.role,
+            "method": each.method,
+            "at": write_instant(each.at),
+            "digest": each.digest,
+        }
+        for each in signatures
+    ]
+
+
+def read_signatures(written: Sequence[Mapping[str, Any]]) -> tuple[Signature, ...]:
+    """The signatures that :func:`write_signatures` wrote."""
+    return tuple(
+        Signature(
+            each["party"],
+            each["person"],
+            each["role"],
+            each["method"],
+            parse_instant(each["at"]),
+            each["digest"],
+        )
+        for each in written
+    )
