@@ -84,7 +84,7 @@ class InvoiceDocument(Answer):
     plan: str
     catalog_version: int
     currency: str
-    kind: Literal["period", "note", "preview"]
+    kind: Literal["period", "note", "change", "preview"]
     boundary_index: int
     issued_at: Instant
     closed: IntervalAnswer | None
