@@ -22,6 +22,7 @@ from valorem.engine.contract_changes import (
 from valorem.engine.contracts import get_contract
 from valorem.engine.foretelling import ChangePreview, preview_change
 from valorem.engine.invoices import get_invoice, verify_invoice
+from valorem.engine.migrating import Migration, migrate, preview_migrate, undo_migration
 
 FEBRUARY = datetime(2026, 2, 1, tzinfo=UTC)
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
@@ -323,3 +324,37 @@ def test_a_draft_of_a_change_is_read_as_what_it_will_be(market: Shops) -> None:
         read: Invoice = get_invoice(tx, draft.id).invoice
     shop.go(JANUARY + 11 * DAY)
     assert shop.documents()[-1] == read
+
+
+def test_a_migration_says_who_pays_more_and_can_be_taken_back_in_time(market: Shops) -> None:
+    shop = market.open(PLANS)
+    light, heavy = shop.sell("ada", "team"), shop.sell("bo", "team")
+    other = shop.sell("cy", "pro")
+    shop.go(JANUARY + 2 * DAY)
+    shop.use("ada", 20, JANUARY + DAY)
+    shop.use("bo", 110, JANUARY + DAY)
+    shop.go(FEBRUARY + 2 * HOUR)
+    flat = {
+        **PLANS,
+        "plans/team.yaml": PLANS["plans/team.yaml"]
+        .replace("amount: 100}", "amount: 110}")
+        .replace("tiers: [{up_to: 100, unit: 2}, {unit: 1}]", "tiers: [{unit: 1}]"),
+    }
+    with shop.engine.transaction(shop.workspace) as tx:
+        apply_catalog(tx, flat, message="flat", author="test")
+    move = Migration("flat-2026", plan="team", when="period_end")
+    with shop.engine.transaction(shop.workspace) as tx:
+        told = preview_migrate(tx, move, "ada@shop")
+    assert [(each.contract, each.difference) for each in told.effects] == [(light.id, 0), (heavy.id, -90)]
+    assert told.difference == -90
+    with shop.engine.transaction(shop.workspace) as tx:
+        assert migrate(tx, move, "ada@shop") == told
+        assert not migrate(tx, move, "ada@shop").moved, "the same again moves nothing twice"
+    change(shop, heavy.id, {"kind": "withdraw", "edit": "flat-2026"})
+    shop.go(MARCH + 2 * HOUR)
+    with shop.engine.transaction(shop.workspace) as tx:
+        late = undo_migration(tx, "flat-2026", "ada@shop")
+    assert not late.moved
+    assert {each.contract for each in late.stayed} == {light.id, heavy.id}
+    assert [shop.documents(contract=each.id)[-1].total for each in (light, heavy, other)] == [110, 100, 310]
+    everything_proves(shop)

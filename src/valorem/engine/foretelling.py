@@ -71,12 +71,13 @@ def foretold(tx: Transaction, row: ContractRow, reaching: datetime) -> tuple[Inv
     drafts = invoices.load_page(connection, workspace, contract=contract.id, status="draft")
     through = min(_through(contract, tx.now, reaching), first + _MOST_BORDERS)
     changes = [(each.index, 1, each.issued_at) for each in drafts if is_change(each)]
+    borders = [(index, 0, tx.now) for index in range(first, through + 1)]
     # A change waits for the invoice that bills its period ahead, and comes before the one that closes it.
-    for index, _, at in sorted([*((border, 0, tx.now) for border in range(first, through + 1)), *changes]):
-        of_change = (index, 1, at) in changes
-        basis = (
-            change_basis_of(tx, row, at, subjects) if of_change else basis_of(tx, contract, index, subjects)
-        )
+    for index, of_change, at in sorted([*borders, *changes]):
+        if of_change:
+            basis = change_basis_of(tx, row, at, subjects)
+        else:
+            basis = basis_of(tx, contract, index, subjects)
         lines = _add(tx, basis, lines, found)
     return tuple(found)
 

@@ -138,6 +138,15 @@ def drop_drafts_from(connection: Connection, workspace: int, contract: str, inde
     )
 
 
+def contracts_with(connection: Connection, workspace: int, edit_id: str) -> list[tuple[str, Edit]]:
+    """The contracts that have an edit of that id, and the edit of each."""
+    rows = connection.execute(
+        "SELECT contract, edit FROM contract_edit WHERE workspace = %s AND id = %s ORDER BY contract",
+        (workspace, edit_id),
+    )
+    return [(row["contract"], read_edit(row["edit"])) for row in rows]
+
+
 def first_draft(connection: Connection, workspace: int, contract: str) -> int | None:
     """The earliest border of a contract that still has a draft."""
     row = connection.execute(
