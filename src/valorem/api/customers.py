@@ -10,6 +10,7 @@ from valorem.api.access import Caller, Needs
 from valorem.api.pages import After, Limit, cursor_of, read_cursor
 from valorem.api.strict_json import StrictRoute
 from valorem.api.wire import Answer, Body, Instant, Name, Page, Text
+from valorem.core.billing.parties import BillingDetails
 from valorem.engine import customers
 from valorem.engine.aliases import attach_alias
 
@@ -43,6 +44,7 @@ class NewCustomer(Body):
     zone: Annotated[Text, Field(min_length=1, max_length=64)] = "UTC"
     aliases: Annotated[list[Name], Field(max_length=100, default_factory=list)]
     metadata: Metadata = Field(default_factory=dict)
+    billing: BillingDetails | None = None
 
 
 class CustomerChange(Body):
@@ -52,6 +54,7 @@ class CustomerChange(Body):
 
     name: Annotated[Text, Field(min_length=1, max_length=500)] | None = None
     metadata: Metadata | None = None
+    billing: BillingDetails | None = None
 
 
 class NewAlias(Body):
@@ -72,6 +75,7 @@ class CustomerAnswer(Answer):
     subjects: list[str]
     metadata: dict[str, str]
     created_at: Instant
+    billing: BillingDetails
 
 
 @router.post("", status_code=201, response_model=CustomerAnswer)
@@ -87,6 +91,7 @@ def create_customer(body: NewCustomer, caller: Writer) -> Response:
                 zone=body.zone,
                 aliases=body.aliases,
                 metadata=body.metadata,
+                billing=body.billing,
             )
         )
     )
@@ -116,10 +121,10 @@ def get_customer(key: Key, caller: Reader) -> CustomerAnswer:
 
 @router.patch("/{key:path}", response_model=CustomerAnswer)
 def update_customer(key: Key, body: CustomerChange, caller: Writer) -> Response:
-    """Change a customer's name or metadata."""
+    """Change a customer's name, metadata or billing details (address, tax id, locale, e-mail); the details are replaced whole."""
     return caller.once(
         lambda tx: CustomerAnswer.model_validate(
-            customers.update_customer(tx, key, name=body.name, metadata=body.metadata)
+            customers.update_customer(tx, key, name=body.name, metadata=body.metadata, billing=body.billing)
         ),
         status=200,
     )

@@ -1,20 +1,31 @@
 """``/v1/invoices``: the next one before its time, the ones there are, and the proof of each."""
 
+from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from valorem.api.access import Caller, Needs
 from valorem.api.pages import After, Limit, cursor_of, read_cursor
+from valorem.api.standings import (
+    InvoiceHeaderAnswer,
+    InvoiceStatus,
+    SettlementAnswer,
+    header_answer,
+    header_values,
+    settlement_answer,
+)
 from valorem.api.strict_json import StrictRoute
 from valorem.api.wire import Answer, ExactOut, Instant, Page, written
 from valorem.core.billing.canonical import write_invoice, write_line
 from valorem.core.billing.projection import Preview
 from valorem.core.metering.event import Event
 from valorem.engine import closing, invoices
+from valorem.engine.engine import Transaction
 from valorem.engine.invoices import Explanation, StoredInvoice
+from valorem.engine.settling import list_standings, standings
 
 router = APIRouter(prefix="/v1/invoices", tags=["invoices"], route_class=StrictRoute)
 Reader = Annotated[Caller, Depends(Needs("read"))]
@@ -84,7 +95,7 @@ class InvoiceDocument(Answer):
     plan: str
     catalog_version: int
     currency: str
-    kind: Literal["period", "note", "change", "preview"]
+    kind: str
     boundary_index: int
     issued_at: Instant
     closed: IntervalAnswer | None
@@ -95,28 +106,18 @@ class InvoiceDocument(Answer):
     purchase_order: str | None
 
 
-class InvoiceHeaderAnswer(Answer):
-    """Where an invoice is in its life. ``number`` and ``total`` are null for a draft."""
-
-    id: str
-    contract: str
-    customer: str
-    index: int
-    kind: str
-    status: Literal["draft", "finalised"]
-    number: str | None
-    currency: str
-    period_start: Instant
-    period_end: Instant
-    issued_at: Instant
-    finalise_at: Instant
-    total: ExactOut | None
-
-
 class InvoiceAnswer(InvoiceHeaderAnswer):
-    """An invoice. ``digest`` is the SHA-256 of its canonical bytes, null for a draft, whose document is of this instant."""
+    """An invoice. ``digest`` is the SHA-256 of its canonical bytes, null for a draft, whose document is of this instant.
+
+    Attributes:
+        document: Its lines.
+        settlement: Its taxes and what is due; null for a draft.
+        issued_on: The local day of issue; null for a draft.
+    """
 
     document: InvoiceDocument
+    settlement: SettlementAnswer | None
+    issued_on: date | None
     digest: str | None
 
 
@@ -187,14 +188,14 @@ def list_invoices(
     caller: Reader,
     customer: Annotated[str | None, Query(max_length=255)] = None,
     contract: Annotated[str | None, Query(max_length=64)] = None,
-    status: Literal["draft", "finalised"] | None = None,
+    status: InvoiceStatus | None = None,
     newest_first: Annotated[bool, Query(description="the newest first instead of the oldest")] = False,  # noqa: FBT002
     after: After = None,
     limit: Limit = 50,
 ) -> Page[InvoiceHeaderAnswer]:
     """Invoices in the order they were issued."""
     with caller.reading() as tx:
-        found = invoices.list_invoices(
+        found = list_standings(
             tx,
             customer=customer,
             contract=contract,
@@ -203,7 +204,7 @@ def list_invoices(
             after=read_cursor(after),
             limit=limit + 1,
         )
-    items = [InvoiceHeaderAnswer.model_validate(header) for header in found[:limit]]
+    items = [header_answer(standing) for standing in found[:limit]]
     return Page(items=items, next=cursor_of(items[-1].id) if len(found) > limit else None)
 
 
@@ -231,7 +232,7 @@ def close_invoices(caller: Writer) -> Response:
 def get_invoice(invoice: Invoice, caller: Reader) -> InvoiceAnswer:
     """One invoice with its lines; a draft is computed this instant."""
     with caller.reading() as tx:
-        return _stored(invoices.get_invoice(tx, invoice))
+        return _stored(tx, invoices.get_invoice(tx, invoice))
 
 
 @router.get("/{invoice}/explain")
@@ -254,10 +255,16 @@ def verify_invoice(invoice: Invoice, caller: Reader) -> VerificationAnswer:
         return VerificationAnswer.model_validate(invoices.verify_invoice(tx, invoice))
 
 
-def _stored(stored: StoredInvoice) -> InvoiceAnswer:
-    header = InvoiceHeaderAnswer.model_validate(stored.header).model_dump()
-    document = InvoiceDocument.model_validate(write_invoice(stored.invoice))
-    return InvoiceAnswer(**header, document=document, digest=stored.digest)
+def _stored(tx: Transaction, stored: StoredInvoice) -> InvoiceAnswer:
+    return InvoiceAnswer.model_validate(
+        {
+            **header_values(standings(tx, [stored.header])[0]),
+            "document": write_invoice(stored.invoice),
+            "settlement": settlement_answer(stored.settled),
+            "issued_on": stored.settled.issued_on if stored.settled is not None else None,
+            "digest": stored.digest,
+        }
+    )
 
 
 def _preview(found: Preview) -> PreviewAnswer:
