@@ -127,7 +127,7 @@ def assemble(
         app.state.checker.close()
 
     app = create_app(engine, ingestor, metrics=metrics, lifespan=lifespan, loopback=loopback)
-    app.router.routes.extend(pages(engine, app.openapi))
+    app.router.routes.extend(pages(engine, app.openapi, app.state.draining.is_set))
     return app
 
 
@@ -194,6 +194,7 @@ def serve(
             )
             _spare_the_collector()
             say(f"Valorem is at {address} · pages at {address}/ · reference at {address}/reference")
+            _offer_set_up(engine, settings, address, say=say)
             app = assemble(
                 engine,
                 ingestor,
@@ -238,7 +239,13 @@ def _run(app: "FastAPI", listener: socket.socket, settings: Settings) -> None:
         limit_concurrency=1000,
         backlog=2048,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.state.draining.set()  # streams end by themselves, or requests would be waited for to the last second
+            await super().shutdown(sockets)
+
+    Server(config).run(sockets=[listener])
 
 
 def _spare_the_collector() -> None:
@@ -268,6 +275,21 @@ def _ensure_live(
     path = settings.data / KEY_FILE
     _write_private(path, issued.key + "\n")
     say(f"admin key of the live workspace, shown this once and kept in {path}:\n{issued.key}")
+
+
+def _offer_set_up(engine: "Engine", settings: Settings, address: str, *, say: Callable[[str], None]) -> None:
+    """Until somebody has been set up, show a link that makes the first owner; it works once."""
+    from valorem.cli.session import SET_UP_FILE
+    from valorem.engine.people import has_people
+    from valorem.engine.sessions import make_link
+
+    path = settings.data / SET_UP_FILE
+    if has_people(engine):
+        path.unlink(missing_ok=True)
+        return
+    link = f"{address}/set-up?token={make_link(engine, 'set_up')}"
+    _write_private(path, link + "\n")
+    say(f"set up the console, once, within a day: {link}")
 
 
 def _write_private(path: Path, text: str) -> None:

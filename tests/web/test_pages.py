@@ -1,117 +1,248 @@
-"""The pages: the way in, what is shown, and what a stranger or another site cannot do."""
+"""The console's pages: what they show is what the API answers, whoever's names are in it, and nothing runs inline."""
 
+import json
 import re
-from dataclasses import replace
-from datetime import timedelta
+from html import unescape
 
-import httpx
 import pytest
 
-from tests.api.conftest import World, bearer, furnished, world  # noqa: F401 - fixtures
-from valorem.engine.keys import authenticate, issue_key
+from tests.api.conftest import NOW, World, bearer, event, furnished, world  # noqa: F401 - fixtures
+from tests.web.console import Console, amounts_of, sign_in, signed_up, text_of, token_of
+from valorem.engine.audit import list_audit, verify_audit
 from valorem.engine.workspaces import list_workspaces
-from valorem.web.visits import COOKIE, LIFETIME_S, Visits
+
+PAYLOAD = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'><b>"
+PAGES = (
+    "/", "/events", "/meters", "/catalog", "/catalog/versions/1", "/catalog/change", "/customers", "/customers/acme",
+    "/customers/acme?by=model&meter=tokens", "/new-customer", "/customers/acme/contracts/new", "/invoices", "/clock",
+    "/settings/keys", "/settings/people", "/settings/workspaces", "/settings/audit",
+    "/settings/audit?of=installation&verify=yes", "/search?q=zz", "/events?subject=acme&order=oldest",
+    "/event?source=/t&id=e1",
+)  # fmt: skip
 
 
-def enter(site: World, key: str, **headers: str) -> httpx.Response:
-    return site.http.post("/session", data={"key": key}, headers={"sec-fetch-site": "same-origin", **headers})
+@pytest.fixture
+def console(furnished: World) -> Console:  # noqa: F811
+    signed_up(furnished.engine)
+    return sign_in(furnished.http)
 
 
-def cookie_of(answer: httpx.Response) -> str:
-    return answer.headers["set-cookie"].split(";")[0].removeprefix(f"{COOKIE}=")
+def test_a_page_reads_without_scripts_and_runs_nothing_inline(console: Console) -> None:
+    for path in PAGES:
+        answer = console.get(path)
+        assert answer.status_code == 200, path
+        page = answer.text
+        assert page.count("<h1") == 1, path
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["cache-control"] == "no-store"
+        scripts = re.findall(r"<script([^>]*)>", page)
+        assert all("src=" in given or 'type="application/json"' in given for given in scripts), path
+        assert not re.search(r'\sstyle="|\son\w+="|(?:src|href|action)="(?:https?:)?//', page), path
+        ids = re.findall(r'\sid="([^"]+)"', page)
+        assert len(ids) == len(set(ids)), path
 
 
-def visit(site: World, cookie: str) -> str:
-    site.http.cookies.clear()
-    return site.http.get("/", headers={"cookie": f"{COOKIE}={cookie}"}).text
+def test_nobody_sees_a_page_without_signing_in(furnished: World) -> None:  # noqa: F811
+    for path in PAGES:
+        answer = furnished.http.get(f"/w/one{path}")
+        assert answer.status_code == 303, path
+        assert answer.headers["location"].startswith("/sign-in"), path
 
 
-def test_without_a_key_there_is_only_the_way_in(world: World) -> None:  # noqa: F811
-    page = world.http.get("/")
-    assert page.status_code == 200
-    assert "API key" in page.text
-    assert "one" not in re.findall(r"<h1>(.*?)</h1>", page.text)
+def test_money_on_a_page_is_the_money_of_the_api(furnished: World, console: Console) -> None:  # noqa: F811
+    contract = furnished.get("/v1/contracts?customer=acme").json()["items"][0]["id"]
+    preview = furnished.get(f"/v1/invoices/preview?contract={contract}").json()
+    shown = amounts_of(console.get("/customers/acme").text)
+    assert preview["so_far"]["total"] in shown
+    assert preview["projected"]["total"] in shown
+    for line in preview["so_far"]["lines"]:
+        assert line["amount"] in shown
+    furnished.post("/v1/clock/advance", {"periods": 1})
+    furnished.post("/v1/clock/advance", {"to": "2026-04-01T02:00:00Z"})
+    for header in furnished.get("/v1/invoices").json()["items"]:
+        document = furnished.get(f"/v1/invoices/{header['id']}").json()["document"]
+        page = console.get(f"/invoices/{header['number']}").text
+        wanted = [document["total"], *(line["amount"] for line in document["lines"])]
+        assert [amount for amount in wanted if amount not in amounts_of(page)] == []
+        assert header["number"] in console.get("/invoices").text
 
 
-def test_a_key_shows_its_workspace(furnished: World) -> None:  # noqa: F811
-    answer = enter(furnished, furnished.admin)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
-    given = answer.headers["set-cookie"].lower()
-    assert "httponly" in given
-    assert "samesite=strict" in given
-    assert furnished.admin not in given
-    page = visit(furnished, cookie_of(answer))
-    for shown in ("<h1>one</h1>", "acme", "2,000,000", "2026-03-10 12:00 UTC", "34.00 USD"):
-        assert shown in page, shown
-    other = visit(furnished, cookie_of(enter(furnished, furnished.other)))
-    assert "acme" not in other
+def test_a_line_is_explained_down_to_its_events(furnished: World, console: Console) -> None:  # noqa: F811
+    furnished.post("/v1/clock/advance", {"to": "2026-04-01T02:00:00Z"})
+    header = furnished.get("/v1/invoices").json()["items"][-1]
+    lines = furnished.get(f"/v1/invoices/{header['id']}").json()["document"]["lines"]
+    number = 1 + next(place for place, line in enumerate(lines) if line["kind"] == "usage")
+    page = console.get(f"/invoices/{header['number']}/lines/{number}")
+    said = text_of(page.text)
+    assert "2000000 × 2 / 1000000" in said
+    assert "e1" in said
+    link = re.search(r'href="(/w/one/event\?[^"]+)"', page.text)
+    assert link is not None
+    assert "Tokens" in text_of(console.get("!" + link[1].replace("&amp;", "&")).text)
+    assert "the same bytes" in text_of(console.get(f"/invoices/{header['number']}?verify=yes").text)
 
 
-def test_what_is_not_a_key_stays_outside(world: World) -> None:  # noqa: F811
-    assert enter(world, "nonsense").status_code == 401
-    writer = issue_key(world.engine, list_workspaces(world.engine)[0].id, name="w", scopes=["events:write"])
-    assert enter(world, writer.key).status_code == 403
-
-
-def test_another_site_cannot_send_the_form(world: World) -> None:  # noqa: F811
-    assert enter(world, world.admin, **{"sec-fetch-site": "cross-site"}).status_code == 403
-    answer = world.http.post(
-        "/session", data={"key": world.admin}, headers={"origin": "https://evil.example"}
+def test_names_are_text_and_never_markup(furnished: World, console: Console) -> None:  # noqa: F811
+    made = console.submit(
+        "/new-customer", {"key": PAYLOAD, "name": PAYLOAD, "currency": "USD", "aliases": "x" + PAYLOAD}
     )
-    assert answer.status_code == 403
+    assert made.status_code == 303
+    body = {"customer": PAYLOAD, "plan": "team", "start": "2026-03-01T00:00:00Z", "purchase_order": PAYLOAD}
+    contract = furnished.post("/v1/contracts", {**body, "metadata": {"k": PAYLOAD}}).json()["id"]
+    hostile = event("e9", subject="acme").replace(b'"e9"', b'"<b>e9</b>"').replace(b'"small"', b'"<i>s</i>"')
+    assert furnished.send(hostile).json()["accepted"] == 1
+    files = {
+        "meters/m.yaml": f"meter: m\nname: {json.dumps(PAYLOAD)}\nevent: llm.call\naggregate: count\nunit: '<u>c'\n",
+        "plans/p.yaml": "plan: p\nname: '<b>p'\ncurrency: USD\nfees: {base: {amount: 1, name: '<i>fee'}}\n"
+        "prices: {m: {model: per_unit, amount: 1}}\n",
+    }
+    applied = furnished.post("/v1/catalog/apply", {"files": files, "message": PAYLOAD, "author": PAYLOAD})
+    assert applied.status_code == 201
+    console.submit("/settings/keys", {"name": PAYLOAD, "scope:read": "yes"})
+    console.submit("/settings/people", {"name": PAYLOAD, "email": "p@example.com", "role": "viewer"})
+    key = (
+        "%3Cscript%3Ealert%281%29%3C%2Fscript%3E%3Cimg%20src%3Dx%20onerror%3Dalert%282%29%3E%22%27%3E%3Cb%3E"
+    )
+    paths = (*PAGES, f"/customers/{key}", f"/contracts/{contract}", f"/search?q={key}", f"/customers?q={key}")
+    for path in (*paths, "/catalog/versions/2", f"/events?subject={key}", f"/events?id={key}&source={key}"):
+        page = console.get(path).text
+        for markup in ("<script>", "<img src=x", "<b>", "<i>", "<u>"):
+            assert markup not in page, (path, markup)
+    assert (
+        "&lt;script&gt;" in console.get("/customers").text
+        or "being added up" in console.get("/customers").text
+    )
 
 
-def test_a_cookie_ends_with_its_key_and_any_change(world: World) -> None:  # noqa: F811
-    workspace = list_workspaces(world.engine)[0].id
-    key = issue_key(world.engine, workspace, name="visitor", scopes=["read"])
-    cookie = cookie_of(enter(world, key.key))
-    assert "<h1>one</h1>" in visit(world, cookie)
-    claim, _, signature = cookie.partition(".")
-    for forged in (cookie[:-2], "", ".", f"{claim}x.{signature}", f"{claim}.{claim}", "é.é"):
-        given = [(b"cookie", f"{COOKIE}={forged}".encode())]
-        assert "<h1>one</h1>" not in world.http.get("/", headers=given).text
-    world.http.delete(f"/v1/keys/{key.record.id}", headers=bearer(world.admin))
-    assert "<h1>one</h1>" not in visit(world, cookie)
+def test_a_price_change_is_previewed_then_applied(furnished: World, console: Console) -> None:  # noqa: F811
+    page = console.get("/catalog/change").text
+    files = {
+        "file:meters/tokens.yaml": _file(page, "meters/tokens.yaml"),
+        "file:plans/team.yaml": _file(page, "plans/team.yaml").replace("amount: 2,", "amount: 3,"),
+    }
+    form = {"expect_version": "1", "message": "", **files}
+    preview = console.submit("/catalog/change", {**form, "do": "preview"})
+    said = text_of(preview.text)
+    assert "1 change in meaning" in said
+    assert "1 contract on a changed plan" in said
+    assert "Acme" in said
+    refused = console.submit("/catalog/change", {**form, "do": "apply"})
+    assert refused.status_code == 400
+    assert "amount: 3" in refused.text
+    applied = console.submit("/catalog/change", {**form, "do": "apply", "message": "Dearer"})
+    assert applied.headers["location"] == "/w/one/catalog/versions/2"
+    assert furnished.get("/v1/catalog").json()["version"] == 2
+    late = console.submit("/catalog/change", {**form, "do": "apply", "message": "Again"})
+    assert late.status_code == 409
 
 
-def test_a_visit_ends_with_its_hour(world: World) -> None:  # noqa: F811
-    visits = Visits(world.engine)
-    cookie = visits.begin(authenticate(world.engine, world.admin))
-    assert visits.visitor(cookie) is not None
-    later = world.engine.real_now() + timedelta(seconds=LIFETIME_S)
-    visits._engine = replace(world.engine, real_now=lambda: later)
-    assert visits.visitor(cookie) is None
+def _file(page: str, path: str) -> str:
+    found = re.search(rf'name="file:{re.escape(path)}"[^>]*>([^<]*)</textarea>', page)
+    assert found is not None
+    return unescape(found[1])
 
 
-def test_names_are_text_and_never_markup(furnished: World) -> None:  # noqa: F811
-    body = {"key": "<script>alert(1)</script>", "name": "n", "currency": "USD"}
-    assert furnished.post("/v1/customers", body).status_code == 201
-    contract = {"customer": body["key"], "plan": "team", "start": "2026-03-01T00:00:00Z"}
-    assert furnished.post("/v1/contracts", contract).status_code == 201
-    page = visit(furnished, cookie_of(enter(furnished, furnished.admin)))
-    assert "&lt;script&gt;" in page
-    assert "<script" not in page
+def test_a_broken_catalog_says_where_and_keeps_what_was_typed(console: Console) -> None:
+    files = {"file:plans/x.yaml": "plan: x\nname: X\ncurrency: USD\nfees: {base: {amont: 1}}\n"}
+    answer = console.submit("/catalog/change", {"expect_version": "1", "do": "preview", **files})
+    assert answer.status_code == 400
+    assert "plans/x.yaml:4" in text_of(answer.text)
+    assert "amont" in answer.text
 
 
-@pytest.mark.parametrize("address", ["/", "/reference", "/assets/valorem.css"])
-def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing(world: World, address: str) -> None:  # noqa: F811
-    answer = world.http.get(address)
-    assert answer.status_code == 200
-    policy = answer.headers["content-security-policy"]
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert not re.search(r"<script|style=|\son\w+=|(src|href)=\"https?:", answer.text)
+def test_the_clock_says_what_comes_and_does_it(furnished: World, console: Console) -> None:  # noqa: F811
+    furnished.post("/v1/invoices/close")
+    page = console.get("/clock").text
+    assert "a period of Acme ends" in text_of(page)
+    to = re.findall(r'name="to" value="(2026-04[^"]+)"', page)[0]
+    moved = console.submit("/clock/advance", {"to": to}, page="/clock")
+    assert moved.status_code == 303
+    assert "It is 1 Apr 2026 now." in text_of(console.get("/clock").text)
+    assert furnished.get("/v1/invoices").json()["items"]
+    back = console.submit("/clock/advance", {"to": "2026-03-01T00:00"}, page="/clock")
+    assert back.status_code == 422
+    assert "only moves forward" in text_of(back.text).lower()
+
+
+def test_every_action_is_in_a_log_that_is_a_chain(furnished: World, console: Console) -> None:  # noqa: F811
+    console.submit("/new-customer", {"key": "beta", "name": "Beta", "currency": "EUR"})
+    console.submit("/settings/keys", {"name": "k", "scope:read": "yes"})
+    console.submit("/clock/advance", {"to": "2026-03-11T00:00"}, page="/clock")
+    assert "key.issue" in text_of(console.get("/settings/audit").text)
+    workspace = list_workspaces(furnished.engine)[0].id
+    with furnished.engine.database.system() as connection:
+        entries = list_audit(connection, workspace)
+        assert [each.deed.action for each in entries] == ["clock.advance", "key.issue", "customer.create"]
+        assert all(each.deed.actor == "olga@example.com" and each.deed.request_id for each in entries)
+        assert entries[0].deed.before == {"clock": "2026-03-10T12:00:00Z"}
+        assert verify_audit(connection, workspace).broken_at is None
+        connection.execute(
+            "UPDATE audit_entry SET document = replace(document, 'beta', 'gamma') WHERE workspace = %s",
+            (workspace,),
+        )
+        assert verify_audit(connection, workspace).broken_at == 1
+        connection.execute(
+            "UPDATE audit_entry SET document = replace(document, 'gamma', 'beta') WHERE workspace = %s",
+            (workspace,),
+        )
+        connection.execute("DELETE FROM audit_entry WHERE workspace = %s AND seq = 2", (workspace,))
+        assert verify_audit(connection, workspace).broken_at == 3
+
+
+def test_forms_keep_what_was_typed_and_say_what_is_wrong(console: Console) -> None:
+    answer = console.submit("/new-customer", {"key": "acme", "name": "Another", "currency": "USD"})
+    assert answer.status_code == 409
+    assert 'value="Another"' in answer.text
+    answer = console.submit("/customers/acme/contracts/new", {"plan": "team", "seats-seat": "many"})
+    assert answer.status_code == 400
+    assert 'value="many"' in answer.text
+
+
+def test_search_leads_to_the_one_thing_it_finds(console: Console) -> None:
+    assert console.get("/search?q=acme").headers["location"] == "/w/one/customers/acme"
+    items = console.get("/search.json?q=Acm").json()["items"]
+    assert items == [{"name": "Acme (acme)", "kind": "customer", "to": "/w/one/customers/acme"}]
+    assert console.get("/search?q=%25").status_code == 200
+    assert console.get("/search.json?q=%25").json()["items"] == []
+
+
+def test_one_workspace_shows_nothing_of_another(console: Console) -> None:
+    for path in ("/customers/acme", "/event?source=/t&id=e1"):
+        assert console.get("!/w/two" + path).status_code == 404
+    assert "acme" not in console.get("!/w/two/events").text.replace('"subject":"acme"', "")
+    assert console.get("!/w/three/").status_code == 404
+
+
+def test_what_is_not_there_says_so(console: Console) -> None:
+    for path in ("/customers/nobody", "/contracts/ctr_x", "/invoices/INV-999999", "/invoices/INV-1/lines/1"):
+        answer = console.get(path)
+        assert answer.status_code == 404
+        assert "There is no" in text_of(answer.text), path
 
 
 def test_the_reference_shows_every_operation(world: World) -> None:  # noqa: F811
     page = world.http.get("/reference").text
     for path, operations in world.http.get("/openapi.json").json()["paths"].items():
         for method in operations:
-            anchor = f"{method}{path}".replace("/", "-").replace("{", "").replace("}", "")
+            anchor = f"{method}{path}".replace("/", "-").replace("{", "").replace("}", "").replace(":", "-")
             assert f'id="{anchor}"' in page
 
 
-def test_only_our_own_files_are_served(world: World) -> None:  # noqa: F811
-    for name in ("..%2Fpages.py", "nothing.css", "%2e%2e/pages.py", "templates"):
+def test_only_our_own_files_are_served_and_may_be_kept(world: World) -> None:  # noqa: F811
+    page = world.http.get("/sign-in").text
+    addresses = re.findall(r'(?:href|src)="(/assets/[^"]+)"', page)
+    assert len(addresses) >= 6
+    for address in addresses:
+        answer = world.http.get(address)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+    for name in ("x/..%2Fpages.py", "x/nothing.css", "x/%2e%2e/pages.py"):
         assert world.http.get(f"/assets/{name}").status_code == 404
+
+
+def test_bearer_and_console_do_not_mix(furnished: World) -> None:  # noqa: F811
+    assert furnished.http.get("/w/one/", headers=bearer(furnished.admin)).status_code == 303
+    assert NOW.tzinfo is not None
+    assert token_of(furnished.http.get("/sign-in").text)

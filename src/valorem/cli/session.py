@@ -13,6 +13,7 @@ from valorem.config import Settings
 #: Written by ``valorem up`` into the data folder, readable by its owner alone.
 KEY_FILE = "admin.key"
 SERVER_FILE = "server.json"
+SET_UP_FILE = "setup.link"
 
 
 class NoKeyError(Exception):
@@ -73,6 +74,14 @@ def author() -> str:
         if name := os.environ.get(variable, "").strip():
             return name
     return "unknown"
+
+
+def set_up_link_in(folder: Path) -> str | None:
+    """The link by which the first person sets up the console; None where somebody has, or no server ran here."""
+    try:
+        return (folder / SET_UP_FILE).read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
 
 
 def _url_in(folder: Path) -> str | None:

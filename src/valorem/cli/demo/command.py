@@ -17,6 +17,7 @@ from valorem.cli.demo.tables import show_explanation, show_invoices, show_projec
 from valorem.cli.demo.trace import play_trace, trace_start
 from valorem.cli.demo.traffic import CUSTOMERS, START
 from valorem.cli.output import err, say
+from valorem.cli.session import set_up_link_in
 from valorem.client import Client
 from valorem.client.values import InvoiceHeader
 
@@ -44,11 +45,12 @@ def demo(
             holds = _play(client) if trace is None else play_trace(client, trace)
         say(f"\ndone in {time.monotonic() - began:.0f} s", "dim")
         if keep or sys.stdout.isatty():
-            say(f"Look around: {url}/   with the key {sandbox.admin_key.key}   (Ctrl-C ends it)", "bold")
+            link = set_up_link_in(folder / "data")
+            say(f"Look around, as the first owner: {link or url}   (Ctrl-C ends it)", "bold")
             _wait()
-    say("Open it again, and look around with the key above or the command line:", "bold")
-    say(f"  VALOREM_DATA={folder / 'data'} valorem up      then open http://127.0.0.1:8080/")
-    say(f"  the demo's key: {sandbox.admin_key.key}")
+    say("Open it again, and sign in by the link it shows:", "bold")
+    say(f"  VALOREM_DATA={folder / 'data'} valorem up")
+    say(f"  the key of the demo's workspace, for the API and the command line: {sandbox.admin_key.key}")
     if not holds:
         raise typer.Exit(1)
 

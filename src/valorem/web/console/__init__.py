@@ -1,0 +1,25 @@
+"""The operator console: each module is one group of pages, and answers the question its page asks."""
+
+from valorem.web.console import (
+    catalog,
+    change,
+    clock,
+    contracts,
+    customers,
+    events,
+    home,
+    invoices,
+    meters,
+    search,
+    settings,
+)
+from valorem.web.site import Site
+from valorem.web.standings import Watch
+
+
+def add_console(site: Site, watch: Watch) -> None:
+    """Add every page of the console to a site."""
+    for module in (home, events, customers, meters):
+        module.add(site, watch)
+    for plain_module in (catalog, change, contracts, invoices, clock, settings, search):
+        plain_module.add(site)

@@ -1,0 +1,61 @@
+"""Templates: one environment for every page, strict about names, escaping everything that is not markup."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from valorem import __version__
+from valorem.core.time import write_instant
+from valorem.web import formats
+from valorem.web.assets import Assets
+from valorem.web.charts.drawing import Drawing
+from valorem.web.navigation import navigation
+
+
+class Templates:
+    """Renders templates with the components, formats and charts that all pages share.
+
+    Args:
+        assets: The static files.
+        drawing: Draws charts.
+    """
+
+    def __init__(self, assets: Assets, drawing: Drawing) -> None:
+        self._drawing = drawing
+        self._environment = Environment(
+            loader=PackageLoader("valorem.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters.update(
+            away=formats.away,
+            bare_money=formats.bare_money,
+            compact=formats.compact,
+            day=formats.day,
+            instant=write_instant,
+            money=formats.money,
+            moment=formats.moment,
+            percent=formats.percent,
+            plural=formats.plural,
+            quantity=formats.quantity,
+            segment=segment,
+            signed_money=formats.signed_money,
+            span=formats.span,
+        )
+        self._environment.globals.update(
+            asset=assets.address, draw=drawing.svg, navigation=navigation, release=__version__
+        )
+
+    def render(self, template: str, values: Mapping[str, Any]) -> str:
+        """One page as text."""
+        self._drawing.warm()  # whoever sees a page soon sees a chart
+        return self._environment.get_template(template).render(values)
+
+
+def segment(text: str) -> str:
+    """Text as one segment of a path."""
+    return quote(text, safe="")
