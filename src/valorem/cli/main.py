@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 from valorem import __version__
-from valorem.cli import catalog, clock, contracts, customers, events, invoices, keys, workspaces
+from valorem.cli import (
+    alerts,
+    catalog,
+    clock,
+    contracts,
+    customers,
+    events,
+    invoices,
+    keys,
+    report,
+    webhooks,
+    workspaces,
+)
+from valorem.cli.check import check, concessions
 from valorem.cli.demo.command import demo
 from valorem.cli.output import fail, say
 from valorem.cli.serving import Machine, add_commands
@@ -64,6 +77,12 @@ def command_line(machine: Machine) -> typer.Typer:
     app.add_typer(contracts.app, name="contract")
     app.add_typer(events.app, name="events")
     app.command()(usage)
+    app.command()(check)
+    app.add_typer(concessions, name="concession")
+    app.add_typer(alerts.budgets, name="budget")
+    app.add_typer(alerts.app, name="alerts")
+    app.add_typer(webhooks.app, name="webhooks")
+    app.add_typer(report.app, name="report")
     app.command()(demo)
     app.add_typer(invoices.app, name="invoice")
     app.add_typer(clock.app, name="clock")

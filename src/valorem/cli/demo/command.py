@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from valorem.cli.demo.free_plan import play_free_plan
 from valorem.cli.demo.proof import prove
 from valorem.cli.demo.server import running_server
 from valorem.cli.demo.story import FEBRUARY, MARCH, Story
@@ -33,6 +34,10 @@ def demo(
             help="Play a CSV of TIMESTAMP, ContextTokens, GeneratedTokens instead.",
         ),
     ] = None,
+    freemium: Annotated[
+        bool,
+        typer.Option("--freemium", help="Show a free plan, its limit, the prompt and the upgrade instead."),
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Go on serving at the end, until Ctrl-C.")] = False,
 ) -> None:
     """Show the whole way, from events to proven invoices, in a temporary folder; nothing else is touched."""
@@ -42,7 +47,10 @@ def demo(
     with running_server(folder) as (url, admin):
         sandbox = admin.create_workspace("demo", clock_at=START if trace is None else trace_start(trace))
         with Client(url, sandbox.admin_key.key, timeout_s=120) as client:
-            holds = _play(client) if trace is None else play_trace(client, trace)
+            if freemium:
+                holds = play_free_plan(client)
+            else:
+                holds = _play(client) if trace is None else play_trace(client, trace)
         say(f"\ndone in {time.monotonic() - began:.0f} s", "dim")
         if keep or sys.stdout.isatty():
             link = set_up_link_in(folder / "data")

@@ -28,6 +28,7 @@ def running_server(folder: Path) -> Iterator[tuple[str, Client]]:
     log = folder / "server.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VALOREM_")}
     environment |= {"VALOREM_DATA": str(folder / "data"), "VALOREM_PORT": "0", "VALOREM_LOG_LEVEL": "warning"}
+    environment["VALOREM_WEBHOOKS_TO_THIS_MACHINE"] = "yes"
     with log.open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", "valorem", "up"], env=environment, stdout=output, stderr=output

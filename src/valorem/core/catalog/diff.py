@@ -13,7 +13,7 @@ ChangeKind = Literal["added", "removed", "changed"]
 Path = tuple[str, ...]
 
 #: Fields of a meter that only name it, or that are applied to what was counted.
-_NOT_COUNTING = frozenset({"name", "description", "unit", "convert"})
+_NOT_COUNTING = frozenset({"name", "description", "unit", "convert", "cost"})
 #: Meter fields said as a whole: a filter or conversion in pieces is not readable.
 _WHOLE = frozenset({"filter", "convert", "event"})
 #: Fields of a price that are worked out event by event, so that a change of them counts the events anew.

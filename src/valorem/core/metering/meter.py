@@ -13,6 +13,7 @@ from valorem.core.errors import InvalidInputError
 from valorem.core.ids import identity
 from valorem.core.metering.aggregation import AGGREGATIONS, Aggregation, AggregationName
 from valorem.core.metering.conversion import Conversion
+from valorem.core.metering.cost import UnitCost
 from valorem.core.metering.event import Event
 from valorem.core.metering.expression import parse_expression, write_expression
 from valorem.core.metering.filters import Filter, canonical_filter, parse_filter
@@ -64,6 +65,7 @@ class Meter(Entry):
         dimensions: Name to path or expression; the quantity is kept for each combination of their values.
         each: One dimension whose values each have their own value expression: one event gives several readings.
         convert: Applied to the aggregated quantity.
+        cost: What a unit costs whoever provides it; for margins, never billed.
     """
 
     meter: Key
@@ -82,6 +84,7 @@ class Meter(Entry):
     dimensions: dict[Key, ExpressionText] = Field(default_factory=dict, max_length=20)
     each: dict[Key, dict[str, ExpressionText]] | None = None
     convert: Conversion | None = None
+    cost: UnitCost | None = None
 
     @field_validator("event")
     @classmethod

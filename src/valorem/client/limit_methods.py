@@ -1,0 +1,256 @@
+"""The calls about access and notices: checks, concessions, budgets, alerts, webhooks."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from valorem.client import values as v
+from valorem.client.call import Call, Method, quoted
+
+Amount = Decimal | int | str
+
+
+def check(
+    customer: str,
+    feature: str | Sequence[str],
+    *,
+    quantity: Amount | None = None,
+    dimensions: Mapping[str, str] | None = None,
+    consume: Mapping[str, Any] | None = None,
+) -> Call[v.Check]:
+    """May this customer use a feature now, or several?
+
+    Args:
+        customer: Its key, or another subject of it.
+        feature: One feature, or several.
+        quantity: How much is about to be used; 1 where left out.
+        dimensions: Whose use it is: the user, the API key, the model.
+        consume: The CloudEvent that is the use, without a time: recorded if and only if the check allows it.
+    """
+    body: dict[str, Any] = {
+        "customer": customer,
+        "quantity": quantity,
+        "dimensions": None if dimensions is None else dict(dimensions),
+        "consume": consume,
+    }
+    if isinstance(feature, str):
+        body["feature"] = feature
+    else:
+        body["features"] = [
+            {"feature": each, "quantity": quantity, "dimensions": dict(dimensions or {})} for each in feature
+        ]
+        body["quantity"] = body["dimensions"] = None
+    return Call("POST", "/v1/check", v.Check, body=body)
+
+
+def grant_concession(
+    customer: str,
+    feature: str,
+    *,
+    origin: str = "override",
+    value: bool | Amount | None = None,
+    limits: Sequence[Mapping[str, Any]] | None = None,
+    raised_by: Amount | None = None,
+    zero_rated: Mapping[str, Sequence[str]] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    reason: str = "",
+) -> Call[v.Concession]:
+    """Give a customer more, or less, of a feature than its plan does."""
+    body = {
+        "customer": customer,
+        "feature": feature,
+        "origin": origin,
+        "value": value,
+        "limits": limits,
+        "raised_by": raised_by,
+        "zero_rated": zero_rated,
+        "since": since,
+        "until": until,
+        "reason": reason,
+    }
+    return Call("POST", "/v1/concessions", v.Concession, body=body, once=True)
+
+
+def list_concessions(customer: str) -> Call[v.Page[v.Concession]]:
+    """A customer's concessions."""
+    return Call("GET", "/v1/concessions", v.Page[v.Concession], query={"customer": customer})
+
+
+def end_concession(customer: str, concession: str) -> Call[None]:
+    """Let a concession end now."""
+    path = f"/v1/concessions/{quoted(concession)}"
+    return Call("DELETE", path, type(None), query={"customer": customer})
+
+
+def create_budget(
+    customer: str,
+    amount: Amount,
+    *,
+    window: str | None = None,
+    kind: str | None = None,
+    of: str | None = None,
+    meter: str | None = None,
+    where: Mapping[str, str] | None = None,
+    at: Sequence[str] | None = None,
+    name: str | None = None,
+) -> Call[v.Budget]:
+    """Set a budget for a customer; a hard one stops further use."""
+    body = {
+        "customer": customer,
+        "amount": amount,
+        "window": window,
+        "kind": kind,
+        "of": of,
+        "meter": meter,
+        "where": where,
+        "at": at,
+        "name": name,
+    }
+    return Call("POST", "/v1/budgets", v.Budget, body=body, once=True)
+
+
+def list_budgets(customer: str) -> Call[v.Page[v.Budget]]:
+    """A customer's budgets and what is spent of each."""
+    return Call("GET", "/v1/budgets", v.Page[v.Budget], query={"customer": customer})
+
+
+def remove_budget(customer: str, budget: str) -> Call[None]:
+    """Remove a budget."""
+    return Call("DELETE", f"/v1/budgets/{quoted(budget)}", type(None), query={"customer": customer})
+
+
+def list_crossings(*, customer: str | None = None, limit: int | None = None) -> Call[v.Page[v.Crossing]]:
+    """What was crossed, newest first."""
+    query = {"customer": customer, "limit": limit}
+    return Call("GET", "/v1/alerts", v.Page[v.Crossing], query=query)
+
+
+def add_alert_rule(
+    kind: str,
+    at: Sequence[str] = (),
+    *,
+    customer: str | None = None,
+    on: str | None = None,
+    before: Sequence[str] = (),
+    re_arm: str = "window",
+    recovered: bool = True,
+) -> Call[v.AlertRule]:
+    """Be told of one thing more, about one customer or about all."""
+    body = {
+        "kind": kind,
+        "at": list(at),
+        "customer": customer,
+        "on": on,
+        "before": list(before),
+        "re_arm": re_arm,
+        "recovered": recovered,
+    }
+    return Call("POST", "/v1/alerts/rules", v.AlertRule, body=body, once=True)
+
+
+def list_alert_rules(*, customer: str | None = None) -> Call[v.Page[v.AlertRule]]:
+    """The rules of one customer, or those for all."""
+    return Call("GET", "/v1/alerts/rules", v.Page[v.AlertRule], query={"customer": customer})
+
+
+def remove_alert_rule(rule: str, *, customer: str | None = None) -> Call[None]:
+    """Remove a rule."""
+    return Call("DELETE", f"/v1/alerts/rules/{quoted(rule)}", type(None), query={"customer": customer})
+
+
+def create_endpoint(
+    url: str,
+    *,
+    kind: str = "webhook",
+    topics: Sequence[str] = (),
+    customer: str | None = None,
+    digest: str | None = None,
+) -> Call[v.Endpoint]:
+    """Make an endpoint for notices; a webhook's secret is in this answer and nowhere else."""
+    body = {"url": url, "kind": kind, "topics": list(topics), "customer": customer, "digest": digest}
+    return Call("POST", "/v1/webhooks", v.Endpoint, body=body, once=True)
+
+
+def list_endpoints() -> Call[v.Page[v.Endpoint]]:
+    """The endpoints."""
+    return Call("GET", "/v1/webhooks", v.Page[v.Endpoint])
+
+
+def update_endpoint(
+    endpoint: str,
+    *,
+    topics: Sequence[str] | None = None,
+    digest: str | None = None,
+    state: str | None = None,
+) -> Call[v.Endpoint]:
+    """Change what an endpoint is told, or whether it is called."""
+    body = {"topics": topics, "digest": digest, "state": state}
+    return Call("PATCH", f"/v1/webhooks/{quoted(endpoint)}", v.Endpoint, body=body, once=True)
+
+
+def delete_endpoint(endpoint: str) -> Call[None]:
+    """Remove an endpoint."""
+    return Call("DELETE", f"/v1/webhooks/{quoted(endpoint)}", type(None))
+
+
+def rotate_endpoint_secret(endpoint: str) -> Call[v.Endpoint]:
+    """Sign with a new secret; for a day with the old one as well."""
+    return Call("POST", f"/v1/webhooks/{quoted(endpoint)}/rotate", v.Endpoint, once=True)
+
+
+def test_endpoint(endpoint: str) -> Call[v.Endpoint]:
+    """Send a ``webhook.test``."""
+    return Call("POST", f"/v1/webhooks/{quoted(endpoint)}/test", v.Endpoint, once=True)
+
+
+def replay_endpoint(endpoint: str, since: datetime, until: datetime) -> Call[v.Replay]:
+    """Send again what happened in an interval, under the same ids."""
+    body = {"since": since, "until": until}
+    return Call("POST", f"/v1/webhooks/{quoted(endpoint)}/replay", v.Replay, body=body, once=True)
+
+
+def list_deliveries(
+    endpoint: str, *, state: str | None = None, limit: int | None = None
+) -> Call[v.Page[v.Delivery]]:
+    """An endpoint's deliveries, newest first."""
+    query = {"state": state, "limit": limit}
+    return Call("GET", f"/v1/webhooks/{quoted(endpoint)}/deliveries", v.Page[v.Delivery], query=query)
+
+
+def list_attempts(endpoint: str, message: str) -> Call[v.Page[v.Attempt]]:
+    """Every attempt of one delivery."""
+    path = f"/v1/webhooks/{quoted(endpoint)}/deliveries/{quoted(message)}"
+    return Call("GET", path, v.Page[v.Attempt])
+
+
+def weekly_report(*, plan: str | None = None, end: datetime | None = None) -> Call[v.WeeklyReport]:
+    """How customers of a free plan fared in the week before an instant."""
+    return Call("GET", "/v1/reports/weekly", v.WeeklyReport, query={"plan": plan, "end": end})
+
+
+class LimitMethods:
+    """The calls as methods."""
+
+    check = Method(check)
+    grant_concession = Method(grant_concession)
+    list_concessions = Method(list_concessions)
+    end_concession = Method(end_concession)
+    create_budget = Method(create_budget)
+    list_budgets = Method(list_budgets)
+    remove_budget = Method(remove_budget)
+    list_crossings = Method(list_crossings)
+    add_alert_rule = Method(add_alert_rule)
+    list_alert_rules = Method(list_alert_rules)
+    remove_alert_rule = Method(remove_alert_rule)
+    create_endpoint = Method(create_endpoint)
+    list_endpoints = Method(list_endpoints)
+    update_endpoint = Method(update_endpoint)
+    delete_endpoint = Method(delete_endpoint)
+    rotate_endpoint_secret = Method(rotate_endpoint_secret)
+    test_endpoint = Method(test_endpoint)
+    replay_endpoint = Method(replay_endpoint)
+    list_deliveries = Method(list_deliveries)
+    list_attempts = Method(list_attempts)
+    weekly_report = Method(weekly_report)

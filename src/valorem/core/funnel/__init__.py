@@ -1,0 +1,1 @@
+"""The funnel: how customers get from signing up to paying, and where they stop."""
