@@ -31,7 +31,10 @@ def request(world: World, method: str, path: str, key: str | None, ids: dict[str
     )
     address = path.format_map(Names(names))
     return world.http.request(
-        method, address, headers=bearer(key) if key else {}, json={} if method in {"post", "put", "patch"} else None
+        method,
+        address,
+        headers=bearer(key) if key else {},
+        json={} if method in {"post", "put", "patch"} else None,
     )
 
 
@@ -103,6 +106,10 @@ def test_another_workspace_s_things_do_not_exist(furnished: World) -> None:
         ("post", "/v1/concessions", {"customer": "acme", "feature": "tokens", "raised_by": "5"}),
         ("post", "/v1/alerts/rules", {"customer": "acme", "kind": "spend", "at": ["5"]}),
         ("post", "/v1/webhooks", {"url": "https://example.com/x", "customer": "acme"}),
+        ("get", "/v1/credits/balance?customer=acme", None),
+        ("get", "/v1/credits/statement?customer=acme&credit=ai", None),
+        ("get", "/v1/ledger/entries?customer=acme&credit=ai", None),
+        ("post", "/v1/credits/grants", {"customer": "acme", "credit": "ai", "amount": "1"}),
         ("get", "/v1/events?customer=acme", None),
         ("get", "/v1/events/find?source=/t&id=e1", None),
         ("get", "/v1/catalog/diff?before=1&after=1", None),
@@ -114,12 +121,16 @@ def test_another_workspace_s_things_do_not_exist(furnished: World) -> None:
         "/v1/contracts/{contract_id}/seats": {"key": "seat", "quantity": "1"},
         "/v1/customers/{key}": {"name": "mine"},
         "/v1/budgets/{budget}": {"customer": "acme", "amount": "5"},
+        "/v1/holds/{hold_id}/settle": {"customer": "acme", "credit": "ai", "used": "1"},
+        "/v1/holds/{hold_id}/release": {"customer": "acme", "credit": "ai"},
         "/v1/webhooks/{endpoint}": {"state": "active"},
         "/v1/webhooks/{endpoint}/replay": {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
     }
     for method, path, body in strangers:
         sent = body or bodies.get(path)
         query = "?line=1" if path.endswith("explain") else ""
+        if method == "get" and path.startswith("/v1/holds"):
+            query = "?customer=acme&credit=ai"
         if method == "delete" and path.startswith(("/v1/budgets", "/v1/concessions")):
             query = "?customer=acme"
         address = path.format_map(Names(ids)) + query

@@ -24,6 +24,7 @@ from valorem.cli import (
     workspaces,
 )
 from valorem.cli.check import check, concessions
+from valorem.cli import credits as prepaid
 from valorem.cli.demo.command import demo
 from valorem.cli.output import fail, say
 from valorem.cli.serving import Machine, add_commands
@@ -77,6 +78,9 @@ def command_line(machine: Machine) -> typer.Typer:
     app.add_typer(contracts.app, name="contract")
     app.add_typer(events.app, name="events")
     app.command()(usage)
+    app.command()(prepaid.balance)
+    app.add_typer(prepaid.app, name="credits")
+    app.add_typer(prepaid.ledger, name="ledger")
     app.command()(check)
     app.add_typer(concessions, name="concession")
     app.add_typer(alerts.budgets, name="budget")

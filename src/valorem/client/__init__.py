@@ -2,6 +2,14 @@
 
 from valorem.client.asynchronous import AsyncClient
 from valorem.client.errors import ApiError, ConnectionFailedError, SpoolError
+from valorem.client.spending import NotEnoughCreditsError
 from valorem.client.synchronous import Client
 
-__all__ = ["ApiError", "AsyncClient", "Client", "ConnectionFailedError", "SpoolError"]
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "Client",
+    "ConnectionFailedError",
+    "NotEnoughCreditsError",
+    "SpoolError",
+]

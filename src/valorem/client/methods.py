@@ -10,6 +10,7 @@ import msgspec
 from valorem.client import values as v
 from valorem.client.call import Call, Method, quoted, written
 from valorem.client.contract_methods import ContractMethods
+from valorem.client.credit_methods import CreditMethods
 from valorem.client.limit_methods import LimitMethods
 
 _lines = msgspec.json.Encoder()
@@ -332,7 +333,7 @@ def close_invoices() -> Call[v.CloseReport]:
     return Call("POST", "/v1/invoices/close", v.CloseReport, once=True, timeout_s=LONG_S)
 
 
-class Methods(LimitMethods, ContractMethods):
+class Methods(LimitMethods, ContractMethods, CreditMethods):
     """The calls as methods."""
 
     health = Method(health)

@@ -11,10 +11,12 @@ import httpx
 
 from valorem.client.call import Call
 from valorem.client.connection import RETRIED_ERRORS, Connection, read, should_repeat
+from valorem.client.credit_methods import Amount
 from valorem.client.errors import ConnectionFailedError
 from valorem.client.in_process import InProcessTransport
 from valorem.client.methods import Methods
 from valorem.client.retry import Backoff
+from valorem.client.spending import HeldCredits
 from valorem.client.tracking import RejectedHandler, ThreadTracker, TrackingPolicy, log_rejected
 
 T = TypeVar("T")
@@ -88,6 +90,34 @@ class Client(Methods):
                     return read(call, response)
             time.sleep(pause_s)
             attempt += 1
+
+    def hold(
+        self,
+        customer: str,
+        credit: str,
+        amount: Amount,
+        *,
+        lasts_s: int = 600,
+        id: str | None = None,  # noqa: A002 - the word users know
+        work: Mapping[str, Any] | None = None,
+    ) -> HeldCredits:
+        """Hold credits for a piece of work: ``with client.hold("acme", "ai", 100) as hold: hold.use(42)``.
+
+        What is used is spent here, without asking the server, never more than is held and never after its time; on leaving
+        it is settled, or released where nothing was used.
+
+        Args:
+            customer: Whose credits.
+            credit: Of which type.
+            amount: The most the work can cost.
+            lasts_s: For how long.
+            id: The hold's own id; made where left out.
+            work: What it is for: ``meter``, ``product``, ``dimensions``, ``member``.
+
+        Raises:
+            NotEnoughCreditsError: On entering, if there are not enough.
+        """
+        return HeldCredits(self, customer, credit, amount, lasts_s=lasts_s, id=id, work=work)
 
     def track(
         self,
