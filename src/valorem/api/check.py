@@ -183,7 +183,7 @@ class CheckResultAnswer(Answer):
             opens_at=said.opens_at,
             prompt=None if result.offer is None else PromptAnswer.of(result.offer),
             outage="open" if result.outage == "open" else "closed",
-            text=say(said, result.unit),
+            text=say(said),
         )
 
 

@@ -68,7 +68,7 @@ def show_prompt(result: CheckResult) -> None:
     price = ""
     if prompt.fees and prompt.currency:
         fees = " + ".join(f"{money(amount, prompt.currency)} {name}" for name, amount in prompt.fees.items())
-        price = f" · {fees} every {prompt.every}"
+        price = f" · {fees} every {(prompt.every or '').removeprefix('1 ')}"
     say(f"→ {prompt.text}{price}" + (f" · {prompt.link}" if prompt.link else ""), "bold")
 
 

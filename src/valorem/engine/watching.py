@@ -95,10 +95,8 @@ class Watched:
     def say(self, threshold: Threshold) -> str:
         """The alert in words."""
         what = f"{self.kind} {self.on}" if self.on else self.kind
-        unit = f" {self.unit}" if self.unit else ""
-        level = f"{plain(self.level.used)}{unit}"
         whole = f" of {plain(self.level.whole)}" if self.level.whole is not None else ""
-        return f"{what}: {threshold} reached ({level}{whole})"
+        return f"{what}: {threshold} reached ({plain(self.level.used)}{whole})"
 
 
 def watched_of(tx: Transaction, customer: str, *, timed: bool) -> tuple[list[Watched], datetime | None]:

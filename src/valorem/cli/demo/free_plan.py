@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from importlib import resources
 
 from valorem.cli.check import show_prompt
-from valorem.cli.demo.tables import show_usage
 from valorem.cli.listening import Receiver, listening, print_received, verified
 from valorem.cli.output import say
 from valorem.client import Client
@@ -54,6 +53,7 @@ def play_free_plan(client: Client) -> bool:
     client.apply_catalog(files, message="A free plan", author="demo")
     client.create_customer("ada", "Ada's Archive", "USD")
     contract = client.create_contract("ada", "free", start=START)
+    client.advance_clock(to=START + timedelta(hours=9))
     say("plan free: 10 summaries a day, 100 a month; the prompt offers pro\n", "bold")
     with _told(client) as told:
         checks = [_summarise(client, number) for number in range(8)]
@@ -75,7 +75,7 @@ def play_free_plan(client: Client) -> bool:
         say(upgraded.results[0].text)
         ok = ok and upgraded.consumed == "recorded"
         used = client.usage("ada", "documents", by="day", start=START, end=START + timedelta(days=1))
-        show_usage(used)
+        say(f"used that day under both plans: {used.total} documents")
         ok = ok and used.total == _FREE_A_DAY + 1
         client.advance_clock(to=START + timedelta(days=1))
         report = client.weekly_report(plan="free")

@@ -224,7 +224,7 @@ def _resets_at(limit: Limit, counted: Counted) -> datetime | None:
     return counted.span.resets_at
 
 
-def say(verdict: Verdict, unit: str | None = None) -> str:
+def say(verdict: Verdict) -> str:
     """The answer in words."""
     name = verdict.feature
     state = verdict.state
@@ -235,8 +235,7 @@ def say(verdict: Verdict, unit: str | None = None) -> str:
             "gate_closed": f"{name} is not open yet",
             "value_exceeded": f"{name} allows {_said(verdict.value)}",
         }.get(verdict.reason, verdict.reason)
-    noun = f" {unit}" if unit else ""
-    text = f"{plain(state.used)} of {plain(state.limit.max)}{noun} used, window: {state.limit.window}"
+    text = f"{plain(state.used)} of {plain(state.limit.max)} used, window: {state.limit.window}"
     return text if verdict.allowed else f"the limit on {name} is reached: {text}"
 
 
