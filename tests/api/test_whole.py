@@ -17,7 +17,7 @@ def test_usage_becomes_an_invoice_that_proves_itself(furnished: World) -> None:
         furnished.post("/v1/clock/advance", {"to": "2026-04-02T00:00:00Z"}).json()["now"]
         == "2026-04-02T00:00:00Z"
     )
-    listed = furnished.get("/v1/invoices?status=finalised").json()["items"]
+    listed = furnished.get("/v1/invoices?status=issued").json()["items"]
     assert [each["number"] for each in listed] == ["INV-000001", "INV-000002"]
     newest = furnished.get("/v1/invoices?newest_first=true&limit=1").json()
     assert newest["items"][0]["number"] == "INV-000002"

@@ -11,8 +11,8 @@ from valorem.api.access import Caller, Needs
 from valorem.api.pages import After, Limit, cursor_of, read_cursor
 from valorem.api.standings import (
     InvoiceHeaderAnswer,
-    InvoiceStatus,
     SettlementAnswer,
+    StatusFilter,
     header_answer,
     header_values,
     settlement_answer,
@@ -188,7 +188,9 @@ def list_invoices(
     caller: Reader,
     customer: Annotated[str | None, Query(max_length=255)] = None,
     contract: Annotated[str | None, Query(max_length=64)] = None,
-    status: InvoiceStatus | None = None,
+    status: Annotated[
+        StatusFilter | None, Query(description="as of now; `issued` is every final invoice that is not void")
+    ] = None,
     newest_first: Annotated[bool, Query(description="the newest first instead of the oldest")] = False,  # noqa: FBT002
     after: After = None,
     limit: Limit = 50,

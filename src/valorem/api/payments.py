@@ -107,7 +107,7 @@ def note_outcome(payment: Id, body: OutcomeBody, caller: Writer) -> Response:
     )
 
 
-@router.post("/webhooks/{workspace}/{provider}", status_code=200)
+@router.post("/webhooks/{workspace}/{provider}", status_code=200, include_in_schema=False)
 def take_webhook(
     workspace: Annotated[str, Path(max_length=63)],
     provider: Annotated[str, Path(max_length=40)],

@@ -13,6 +13,10 @@ from valorem.store.postgres.payments import PaymentRow
 InvoiceStatus = Literal["draft", "finalised", "partially_paid", "paid", "overdue", "uncollectible", "void"]
 
 
+#: A status, or every final invoice that is not void.
+StatusFilter = InvoiceStatus | Literal["issued"]
+
+
 class InvoiceHeaderAnswer(Answer):
     """Where an invoice is in its life. ``number`` and ``total`` are null for a draft.
 

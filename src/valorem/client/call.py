@@ -61,6 +61,8 @@ class Call(Generic[T]):
         """The typed answer."""
         if self.returns is type(None):
             return None
+        if self.returns is bytes:
+            return body
         return msgspec.json.decode(body, type=self.returns)
 
 

@@ -3,7 +3,7 @@
 A member the server adds later is ignored, so an older client goes on working.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Generic, Literal, TypeVar
 
@@ -136,6 +136,7 @@ class Customer(Value, frozen=True):
     subjects: list[str]
     metadata: dict[str, str]
     created_at: datetime
+    billing: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class DatedQuantity(Value, frozen=True):
@@ -309,14 +310,14 @@ class InvoiceDocument(Value, frozen=True):
 
 
 class InvoiceHeader(Value, frozen=True):
-    """Where an invoice is in its life; ``number`` and ``total`` are None for a draft."""
+    """Where an invoice is in its life; ``number`` and ``total`` (with tax) are None for a draft, ``owed`` is left to pay."""
 
     id: str
     contract: str
     customer: str
     index: int
     kind: str
-    status: Literal["draft", "finalised"]
+    status: str
     number: str | None
     currency: str
     period_start: datetime
@@ -324,12 +325,57 @@ class InvoiceHeader(Value, frozen=True):
     issued_at: datetime
     finalise_at: datetime
     total: Decimal | None
+    owed: Decimal | None
+    paid: Decimal
+    from_balance: Decimal
+    credited: Decimal
+    due_on: date | None
+    finalised_at: datetime | None
+    reason: str | None
+    replaces: str | None
+
+
+class TaxTotal(Value, frozen=True):
+    """One tax over the whole invoice; ``share`` is of ``base``: 0.19 for 19 %."""
+
+    tax: str
+    name: str
+    share: Decimal
+    category: str
+    reason: str | None
+    base: Decimal
+    amount: Decimal
+
+
+class SettledLine(Value, frozen=True):
+    """A line without tax, and its taxes by their place in ``taxes``."""
+
+    net: Decimal
+    prepaid: Decimal
+    taxes: dict[str, Decimal]
+
+
+class Settlement(Value, frozen=True):
+    """What an invoice comes to; ``total`` is with tax, ``due`` what was left to pay when it was issued."""
+
+    subtotal: Decimal
+    net: Decimal
+    tax: Decimal
+    total: Decimal
+    prepaid_after: Decimal
+    balance_used: Decimal
+    to_balance: Decimal
+    due: Decimal
+    taxes: list[TaxTotal]
+    lines: list[SettledLine]
 
 
 class Invoice(InvoiceHeader, frozen=True):
-    """An invoice; ``digest`` is the SHA-256 of its canonical bytes, None for a draft."""
+    """An invoice; ``digest`` is the SHA-256 of its canonical bytes; that and ``settlement`` are None for a draft."""
 
     document: InvoiceDocument
+    settlement: Settlement | None
+    issued_on: date | None
     digest: str | None
 
 

@@ -5,6 +5,8 @@ from datetime import timedelta
 from valorem.engine.alerts import run_alerts
 from valorem.engine.backfill import run_backfill
 from valorem.engine.closing import close_due
+from valorem.engine.collecting import collect
+from valorem.engine.dunning import send_reminders
 from valorem.engine.engine import Engine
 from valorem.engine.export import export_batches
 from valorem.engine.idempotency import forget_answers
@@ -33,6 +35,17 @@ def _export(engine: Engine, workspace: int) -> bool:
     return engine.warehouse is not None and export_batches(engine, workspace, _SOME).remaining > 0
 
 
+def _collect(engine: Engine, workspace: int) -> bool:
+    if engine.payments:
+        collect(engine, workspace)
+    return False
+
+
+def _remind(engine: Engine, workspace: int) -> bool:
+    send_reminders(engine, workspace)
+    return False
+
+
 def _forget(engine: Engine, workspace: int) -> bool:
     """Old event keys, by the workspace's own clock, and old answers, which are of all workspaces together."""
     with engine.transaction(workspace) as tx:
@@ -47,5 +60,7 @@ JOBS = (
     Job("close", 5.0, _close),
     Job("alerts", 5.0, run_alerts),
     Job("export", 5.0, _export, gives_way_s=_HISTORY_WAITS_S),
+    Job("collect", 5.0, _collect),
+    Job("remind", 60.0, _remind),
     Job("forget", _HOUR_S, _forget),
 )

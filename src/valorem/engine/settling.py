@@ -18,6 +18,7 @@ from valorem.engine.identifiers import new_id
 from valorem.engine.invoices import find_invoice
 from valorem.store.postgres import balances, invoices, lives, outbox
 from valorem.store.postgres.invoices import InvoiceHeader
+from valorem.store.postgres.lives import StatusFilter
 from valorem.store.postgres.outbox import Message
 
 
@@ -49,7 +50,7 @@ def list_standings(
     *,
     customer: str | None = None,
     contract: str | None = None,
-    status: Status | None = None,
+    status: StatusFilter | None = None,
     newest_first: bool = False,
     after: str | None = None,
     limit: int = 50,

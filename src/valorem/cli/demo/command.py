@@ -103,7 +103,7 @@ def _finalised(client: Client) -> list[InvoiceHeader]:
     found: list[InvoiceHeader] = []
     after: str | None = None
     while True:
-        page = client.list_invoices(status="finalised", after=after, limit=200)
+        page = client.list_invoices(status="issued", after=after, limit=200)
         found += page.items
         if (after := page.next) is None:
             return found

@@ -66,7 +66,7 @@ def play_trace(client: Client, file: Path) -> bool:
     show_usage(client.usage("trace_00", "tokens", dimensions=("model", "kind"), start=start))
     client.advance_clock(periods=1)
     client.advance_clock(to=client.get_clock().now + timedelta(hours=1))
-    show_invoices("The trace", client.list_invoices(status="finalised", limit=200).items)
+    show_invoices("The trace", client.list_invoices(status="issued", limit=200).items)
     same = counted == {"input": totals.input_tokens, "output": totals.output_tokens}
     table(
         ("tokens", "in the file", "counted"),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from valorem.core.billing.life import Life, Status
 from valorem.core.ids import part_in
@@ -14,8 +14,11 @@ from valorem.store.postgres.invoices import InvoiceHeader
 
 _COLUMNS = "id, status, total, paid, from_balance, credited, credit_offset, finalised_at, due_on, zone, reason, replaces"
 _ISSUED = "status IN ('finalised', 'uncollectible')"
+#: A status, or ``issued``: every final invoice that is not void.
+StatusFilter = Status | Literal["issued"]
 #: What each status means in columns; %(now)s is the workspace's time.
-STATUS_IS: dict[Status, str] = {
+STATUS_IS: dict[StatusFilter, str] = {
+    "issued": _ISSUED,
     "draft": "status = 'draft'",
     "void": "status = 'void'",
     "paid": f"{_ISSUED} AND owed <= 0",
@@ -142,7 +145,7 @@ def page(
     now: datetime,
     customer: str | None = None,
     contract: str | None = None,
-    status: Status | None = None,
+    status: StatusFilter | None = None,
     newest_first: bool = False,
     after: str | None = None,
     limit: int = 50,
