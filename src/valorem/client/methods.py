@@ -12,6 +12,7 @@ from valorem.client.call import Call, Method, quoted, written
 from valorem.client.contract_methods import ContractMethods
 from valorem.client.credit_methods import CreditMethods
 from valorem.client.limit_methods import LimitMethods
+from valorem.client.settlement_methods import SettlementMethods
 
 _lines = msgspec.json.Encoder()
 NDJSON = "application/x-ndjson"
@@ -154,6 +155,7 @@ def create_customer(
     zone: str | None = None,
     aliases: Sequence[str] = (),
     metadata: Mapping[str, str] | None = None,
+    billing: Mapping[str, Any] | None = None,
 ) -> Call[v.Customer]:
     """Make a customer; events already recorded under its key or an alias are its own."""
     body = {
@@ -163,6 +165,7 @@ def create_customer(
         "zone": zone,
         "aliases": list(aliases),
         "metadata": dict(metadata or {}),
+        "billing": billing,
     }
     return Call("POST", "/v1/customers", v.Customer, body=body, once=True)
 
@@ -178,10 +181,14 @@ def list_customers(*, after: str | None = None, limit: int | None = None) -> Cal
 
 
 def update_customer(
-    key: str, *, name: str | None = None, metadata: Mapping[str, str] | None = None
+    key: str,
+    *,
+    name: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    billing: Mapping[str, Any] | None = None,
 ) -> Call[v.Customer]:
-    """Change a customer's name or metadata; what is left out stays."""
-    body = {"name": name, "metadata": metadata}
+    """Change a customer's name, metadata or billing details (address, tax id, locale, e-mail); what is left out stays."""
+    body = {"name": name, "metadata": metadata, "billing": billing}
     return Call("PATCH", f"/v1/customers/{quoted(key)}", v.Customer, body=body, once=True)
 
 
@@ -333,7 +340,7 @@ def close_invoices() -> Call[v.CloseReport]:
     return Call("POST", "/v1/invoices/close", v.CloseReport, once=True, timeout_s=LONG_S)
 
 
-class Methods(LimitMethods, ContractMethods, CreditMethods):
+class Methods(SettlementMethods, LimitMethods, ContractMethods, CreditMethods):
     """The calls as methods."""
 
     health = Method(health)
