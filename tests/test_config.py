@@ -24,6 +24,12 @@ def test_every_variable_is_read() -> None:
             "VALOREM_PORT": "9000",
             "VALOREM_INGEST_WRITERS": "4",
             "VALOREM_CONNECTIONS": "32",
+            "VALOREM_WEBHOOKS_TO_THIS_MACHINE": "yes",
+            "VALOREM_SMTP_URL": "smtp://mail:587",
+            "VALOREM_MAIL_FROM": "billing@example.com",
+            "VALOREM_STRIPE_API_KEY": "sk_1",
+            "VALOREM_STRIPE_WEBHOOK_SECRETS": "whsec_1,whsec_2",
+            "VALOREM_STRIPE_API_BASE": "http://127.0.0.1:9",
             "VALOREM_LOG_LEVEL": "DEBUG",
         }
     )
@@ -34,9 +40,15 @@ def test_every_variable_is_read() -> None:
         port=9000,
         ingest_writers=4,
         connections=32,
+        webhooks_to_this_machine=True,
+        smtp_url="smtp://mail:587",
+        mail_from="billing@example.com",
+        stripe_api_key="sk_1",
+        stripe_webhook_secrets="whsec_1,whsec_2",
+        stripe_api_base="http://127.0.0.1:9",
         log_level="debug",
     )
-    assert len(described()) == 7
+    assert len(described()) == 13
 
 
 @pytest.mark.parametrize(

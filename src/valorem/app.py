@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from valorem.api.metrics import Metrics
+    from valorem.core.payments.provider import PaymentProvider
     from valorem.engine.delivery import Sender
     from valorem.engine.delivery_loop import Deliverer
     from valorem.engine.doctor import Finding
@@ -178,7 +179,12 @@ def serve(
         upgrade(url)
         database = Database(url, size=settings.connections)
         stack.callback(database.close)
-        engine = Engine(database, real_now, warehouse=DuckdbWarehouse(settings.data / "warehouse"))
+        engine = Engine(
+            database,
+            real_now,
+            warehouse=DuckdbWarehouse(settings.data / "warehouse"),
+            payments=payment_providers(settings),
+        )
         _ensure_live(engine, settings, new_admin_key=new_admin_key, say=say)
         ingestor = Ingestor(engine, writers=settings.ingest_writers)
         stack.callback(ingestor.drain, INGEST_S)
@@ -206,6 +212,16 @@ def serve(
             _run(app, listener, settings)
         # From here on nothing but the database is left to stop; let nobody hurry that.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def payment_providers(settings: Settings) -> "dict[str, PaymentProvider]":
+    """Whoever takes money, by name: those whose keys are set."""
+    if settings.stripe_api_key is None:
+        return {}
+    from valorem.integrations.stripe import StripePayments
+
+    secrets = [each.strip() for each in (settings.stripe_webhook_secrets or "").split(",") if each.strip()]
+    return {"stripe": StripePayments(settings.stripe_api_key, secrets, api_base=settings.stripe_api_base)}
 
 
 def main() -> None:

@@ -13,6 +13,10 @@ PREFIX = "VALOREM_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
+#: Settings that hold a password, so that no message shows them.
+_SECRET = ("database_url", "smtp_url", "stripe_api_key", "stripe_webhook_secrets")
+
+
 class _RefusedError(ValueError):
     """A value that does not read; the text says what would."""
 
@@ -81,6 +85,15 @@ class Settings:
         None, str, "Mail server for notices: smtps://user:password@host:465, or smtp://host:587 for STARTTLS."
     )
     mail_from: str | None = _setting(None, str, "Address that notices by mail come from.")
+    stripe_api_key: str | None = _setting(
+        None, str, "Secret key with which Stripe takes payments; none without it."
+    )
+    stripe_webhook_secrets: str | None = _setting(
+        None,
+        str,
+        "Signing secrets of Stripe's webhook endpoint, with commas between; two while one is being rotated.",
+    )
+    stripe_api_base: str | None = _setting(None, str, "Where Stripe's API is; its own where left out.")
     log_level: str = _setting("info", _log_level, f"One of {', '.join(LOG_LEVELS)}.")
 
     @classmethod
@@ -104,9 +117,7 @@ class Settings:
                 try:
                     values[setting.name] = setting.metadata["read"](text)
                 except _RefusedError as refused:
-                    shown = (
-                        "what is set" if setting.name in ("database_url", "smtp_url") else repr(text)
-                    )  # it holds a password
+                    shown = "what is set" if setting.name in _SECRET else repr(text)  # it holds a password
                     raise InvalidInputError(
                         f"cannot use {shown}", field=variable, hint=str(refused)
                     ) from None

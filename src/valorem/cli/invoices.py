@@ -9,11 +9,13 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from valorem.cli.output import Json, cell, days, err, instant, money, more, number, say, show_json, table
 from valorem.cli.parameters import After, Customer, Limit, an_instant
 from valorem.cli.session import client_of
+from valorem.cli.settlement import register
 from valorem.client import Client
 from valorem.client.values import Contract, Explanation, Invoice, InvoiceDocument, Preview
 from valorem.core.errors import InvalidInputError
 
 app = typer.Typer(no_args_is_help=True, help="What is owed, and why.")
+register(app)
 
 
 @app.command(name="list")
@@ -21,7 +23,10 @@ def list_(
     context: typer.Context,
     customer: Customer = None,
     contract: Annotated[str | None, typer.Option(help="Only this contract.")] = None,
-    status: Annotated[str | None, typer.Option(help="draft or finalised.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(help="draft, finalised, partially_paid, paid, overdue, uncollectible, void, or issued."),
+    ] = None,
     after: After = None,
     limit: Limit = 50,
     as_json: Json = False,
@@ -85,7 +90,16 @@ def show(
         "bold",
     )
     _show_lines(found.document)
-    say(f"total {money(found.document.total, found.currency)}", "bold")
+    if found.settlement is not None:
+        for tax in found.settlement.taxes:
+            share = number(tax.share * 100)
+            say(
+                f"{tax.name} {share} % of {money(tax.base, found.currency)}: {money(tax.amount, found.currency)}"
+            )
+    total = found.document.total if found.total is None else found.total
+    say(f"total {money(total, found.currency)} · {found.status}", "bold")
+    if found.owed:
+        say(f"owed {money(found.owed, found.currency)}, due {found.due_on}")
     if found.digest:
         say(f"sha256 {found.digest}", "dim")
 
