@@ -19,12 +19,13 @@ from valorem.cli import (
     events,
     invoices,
     keys,
+    outcomes,
     report,
     webhooks,
     workspaces,
 )
-from valorem.cli.check import check, concessions
 from valorem.cli import credits as prepaid
+from valorem.cli.check import check, concessions
 from valorem.cli.demo.command import demo
 from valorem.cli.output import fail, say
 from valorem.cli.serving import Machine, add_commands
@@ -78,17 +79,18 @@ def command_line(machine: Machine) -> typer.Typer:
     app.add_typer(contracts.app, name="contract")
     app.add_typer(events.app, name="events")
     app.command()(usage)
-    app.command()(prepaid.balance)
-    app.add_typer(prepaid.app, name="credits")
-    app.add_typer(prepaid.ledger, name="ledger")
     app.command()(check)
     app.add_typer(concessions, name="concession")
     app.add_typer(alerts.budgets, name="budget")
     app.add_typer(alerts.app, name="alerts")
     app.add_typer(webhooks.app, name="webhooks")
     app.add_typer(report.app, name="report")
+    app.command()(prepaid.balance)
+    app.add_typer(prepaid.app, name="credits")
+    app.add_typer(prepaid.ledger, name="ledger")
     app.command()(demo)
     app.add_typer(invoices.app, name="invoice")
+    app.add_typer(outcomes.app, name="outcomes")
     app.add_typer(clock.app, name="clock")
     app.add_typer(keys.app, name="keys")
     app.add_typer(workspaces.app, name="workspace")

@@ -25,6 +25,8 @@ SCOPES = (
     "invoices:write",
     "limits:write",
     "webhooks:write",
+    "outcomes:write",
+    "outcomes:sign",
     "clock:write",
 )
 

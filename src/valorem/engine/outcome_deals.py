@@ -1,7 +1,5 @@
 """The deal behind an outcome: a definition is proposed, signed by both sides, measured in shadow, and only then billed."""
 
-import hashlib
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,7 +11,6 @@ from valorem.core.contracts.contract import Contract
 from valorem.core.contracts.customer import check_text
 from valorem.core.errors import (
     ConflictError,
-    ForbiddenError,
     InvalidInputError,
     NotFoundError,
     UnprocessableError,
@@ -39,7 +36,7 @@ from valorem.engine.engine import Transaction
 from valorem.engine.outcome_reports import agreements_of
 from valorem.engine.outcomes import evidence_of, frame_of, periods_before
 from valorem.store.postgres import outcomes
-from valorem.store.postgres.outcomes import Link, StoredReport
+from valorem.store.postgres.outcomes import StoredReport
 
 _QUARTER = timedelta(minutes=15)
 
@@ -187,63 +184,6 @@ def sign_definition(
     return signed
 
 
-def make_link(
-    tx: Transaction, contract: str, outcome: str, *, number: int, person: str, role: str, days: int = 14
-) -> str:
-    """A secret by which one person of the customer signs one version; it is shown this once.
-
-    Raises:
-        NotFoundError: If there is no such version.
-    """
-    check_text(person, "person", 200)
-    check_text(role, "role", 200)
-    version_of(tx, contract, outcome, number)
-    secret = f"vls_{tx.workspace.id}_{contract}_{secrets.token_urlsafe(32)}"
-    link = Link(contract, outcome, number, person, role, tx.now + timedelta(days=days))
-    outcomes.insert_link(tx.connection, tx.workspace.id, link, _digest(secret), tx.now)
-    return secret
-
-
-def link_workspace(secret: str) -> tuple[int, str]:
-    """The workspace and contract a link is for, as it says itself; whether it is genuine its digest tells.
-
-    Raises:
-        ForbiddenError: For text that is no link.
-    """
-    parts = secret.split("_", 4)
-    if len(parts) != 5 or parts[0] != "vls" or not parts[1].isascii() or not parts[1].isdigit():
-        raise ForbiddenError("this link is not valid", hint="ask for a new one")
-    return int(parts[1]), f"{parts[2]}_{parts[3]}"
-
-
-def read_link(tx: Transaction, secret: str) -> tuple[Link, DefinitionVersion]:
-    """What a link lets a person sign.
-
-    Raises:
-        ForbiddenError: The same, whatever is wrong with it.
-    """
-    _, contract = link_workspace(secret)
-    try:
-        link = outcomes.find_link(tx.connection, tx.workspace.id, contract, _digest(secret))
-    except NotFoundError:
-        link = None
-    if link is None or link.expires_at <= tx.now:
-        raise ForbiddenError("this link is not valid", hint="ask for a new one")
-    return link, version_of(tx, link.contract, link.outcome, link.number)
-
-
-def sign_by_link(tx: Transaction, secret: str, *, digest: str) -> DefinitionVersion:
-    """Sign by a link, as the customer.
-
-    Raises:
-        ForbiddenError: If the link is not valid.
-        UnprocessableError: If the digest is of another text, or the customer has signed already.
-    """
-    link, _ = read_link(tx, secret)
-    signer = Signer("customer", link.person, link.role, "portal", f"link {_digest(secret).hex()[:16]}")
-    return sign_definition(tx, link.contract, link.outcome, number=link.number, digest=digest, signer=signer)
-
-
 def go_live(
     tx: Transaction, contract: str, outcome: str, *, number: int, since: datetime | None, proof: str
 ) -> DefinitionVersion:
@@ -377,7 +317,3 @@ def _definition(tx: Transaction, contract: Contract, new: Proposal) -> OutcomeDe
 
 def _grid(instant: datetime | None, field: str) -> datetime | None:
     return None if instant is None else parse_grid_instant(instant, field)
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()

@@ -14,7 +14,7 @@ from valorem.core.contracts.contract import Contract
 from valorem.core.errors import InvalidInputError, NotFoundError, UnprocessableError
 from valorem.core.ids import part_of
 from valorem.core.metering.event import Event
-from valorem.core.numbers import plain
+from valorem.core.numbers import ZERO, plain
 from valorem.core.outcomes.agreement import Agreement, Listed, compare
 from valorem.core.outcomes.bundle import RawLink, evidence_bundle
 from valorem.core.outcomes.charging import VersionBills, charge
@@ -174,6 +174,21 @@ def bills_until(
     intervals = [period.interval for period in scene.periods]
     frame = frame_of(scene.contract)
     return scene, charge(scene.definitions, events, frame, intervals, off=scene.off, as_of=at)
+
+
+def total_of_bills(charged: Sequence[VersionBills]) -> Decimal:
+    """What all versions bill in all periods."""
+    return sum((bill.total for each in charged for bill in each.bills), ZERO)
+
+
+def list_reports(tx: Transaction, contract_id: str, outcome: str) -> list[StoredReport]:
+    """The reports of agreement of a definition in order of their making.
+
+    Raises:
+        NotFoundError: If there is no such contract or outcome.
+    """
+    scene_at(tx, contract_id, outcome)
+    return outcomes.load_reports(tx.connection, tx.workspace.id, contract_id, outcome)
 
 
 def compare_lists(

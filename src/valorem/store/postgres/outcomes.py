@@ -1,4 +1,4 @@
-"""Outcomes of contracts: signed definitions, stages, reports of agreement, disputes, links."""
+"""Outcomes of contracts: signed definitions, stages, reports of agreement, disputes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -45,18 +45,6 @@ class StoredDispute:
 
     dispute: Dispute
     invoice: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A link by which one person of the customer may sign one version."""
-
-    contract: str
-    outcome: str
-    number: int
-    person: str
-    role: str
-    expires_at: datetime
 
 
 def any_versions(connection: Connection, workspace: int) -> bool:
@@ -321,36 +309,6 @@ def load_disputes(
         (part_in(contract, "ctr"), workspace, contract, outcome),
     )
     return [_dispute(row) for row in rows]
-
-
-def insert_link(connection: Connection, workspace: int, link: Link, digest: bytes, now: datetime) -> None:
-    """Keep a link by its digest."""
-    connection.execute(
-        "INSERT INTO outcome_link (part, workspace, contract, outcome, number, digest, person, role, expires_at,"
-        " created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            part_in(link.contract, "ctr"),
-            workspace,
-            link.contract,
-            link.outcome,
-            link.number,
-            digest,
-            link.person,
-            link.role,
-            link.expires_at,
-            now,
-        ),
-    )
-
-
-def find_link(connection: Connection, workspace: int, contract: str, digest: bytes) -> Link | None:
-    """The link of a digest."""
-    row = connection.execute(
-        "SELECT contract, outcome, number, person, role, expires_at FROM outcome_link"
-        " WHERE part = %s AND workspace = %s AND digest = %s",
-        (part_in(contract, "ctr"), workspace, digest),
-    ).fetchone()
-    return Link(**row) if row else None
 
 
 def _signature(row: Row) -> Signature:

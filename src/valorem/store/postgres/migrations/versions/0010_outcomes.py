@@ -43,7 +43,7 @@ CREATE TABLE outcome_signature (
     method      text NOT NULL CHECK (method IN ('console', 'portal', 'api_key', 'paper')),
     at          timestamptz NOT NULL,
     digest      bytea NOT NULL,
-    proof       text NOT NULL,      -- id of the key or link that was used
+    proof       text NOT NULL,      -- id of the key that was used
     PRIMARY KEY (part, workspace, contract, outcome, number, report, party)
 );
 
@@ -108,21 +108,6 @@ CREATE TABLE outcome_estimate (
     created_at  timestamptz NOT NULL,
     PRIMARY KEY (part, workspace, contract, outcome, period_index)
 );
-
--- A link by which one person of the customer signs one text; only its digest is kept.
-CREATE TABLE outcome_link (
-    part        smallint NOT NULL,
-    workspace   integer NOT NULL,
-    contract    text NOT NULL,
-    outcome     text COLLATE "C" NOT NULL,
-    number      integer NOT NULL,
-    digest      bytea NOT NULL,
-    person      text NOT NULL,
-    role        text NOT NULL,
-    expires_at  timestamptz NOT NULL,
-    created_at  timestamptz NOT NULL,
-    PRIMARY KEY (part, workspace, digest)
-);
 """
 
 SEALED = {
@@ -132,7 +117,6 @@ SEALED = {
     "outcome_report": "SELECT, INSERT",
     "outcome_dispute": "SELECT, INSERT, UPDATE (answered_at, resolutions)",
     "outcome_estimate": "SELECT, INSERT",
-    "outcome_link": "SELECT, INSERT",
 }
 
 

@@ -1,0 +1,131 @@
+"""Outcomes over HTTP: both sides sign with keys of their own, read the same dashboard, and dispute what was billed."""
+
+import base64
+import io
+import json
+import zipfile
+
+import pytest
+
+from tests.api.conftest import World
+from valorem.engine.keys import issue_key
+from valorem.engine.workspaces import list_workspaces
+
+CATALOG = {
+    "outcomes/resolution.yaml": "outcome: resolution\nsource: {system: desk}\n"
+    "evidence:\n  - {event: solved, kind: success}\n  - {event: reopened, kind: refute}\n"
+    "key: data.key\nwindow: 24 hours\ncurrency: USD\nprice: {model: per_unit, amount: 0.99}\n",
+    "plans/agents.yaml": "plan: agents\nname: Agents\ncurrency: USD\nevery: month\noutcomes: [resolution]\n",
+}
+SIGNED = {"person": "Ada Lovelace", "role": "CFO", "number": 1}
+
+
+def fact(kind: str, key: str, time: str) -> bytes:
+    return json.dumps(
+        {
+            "specversion": "1.0",
+            "id": f"{kind}-{key}-{time}",
+            "source": "/desk",
+            "type": kind,
+            "subject": "acme",
+            "time": time,
+            "data": {"key": key},
+        }
+    ).encode()
+
+
+@pytest.fixture
+def deal(world: World) -> dict[str, str]:
+    """A contract, and where its definition is."""
+    assert (
+        world.post("/v1/catalog/apply", {"files": CATALOG, "message": "m", "author": "a"}).status_code == 201
+    )
+    assert world.post("/v1/customers", {"key": "acme", "name": "Acme", "currency": "USD"}).status_code == 201
+    body = {"customer": "acme", "plan": "agents", "start": "2026-03-01T00:00:00Z"}
+    contract = world.post("/v1/contracts", body).json()["id"]
+    return {"contract": contract, "definition": "resolution"}
+
+
+def customer_key(world: World) -> str:
+    workspace = list_workspaces(world.engine)[0].id
+    return issue_key(world.engine, workspace, name="acme", scopes=["read", "outcomes:sign"]).key
+
+
+def test_a_key_speaks_for_one_side_only(world: World, deal: dict[str, str]) -> None:
+    made = world.post("/v1/outcomes/definitions", deal).json()
+    assert (made["status"], made["missing"]) == ("draft", ["vendor", "customer"])
+    body = {**deal, **SIGNED, "digest": made["digest"]}
+    theirs = customer_key(world)
+    refused = world.post("/v1/outcomes/definitions/sign-as-customer", body)  # an admin's key is the vendor's
+    assert refused.status_code == 403
+    assert "customer" in refused.json()["detail"]
+    assert world.post("/v1/outcomes/definitions/sign", body, key=theirs).status_code == 403
+    assert world.post("/v1/outcomes/definitions/sign", {**body, "digest": "0" * 64}).status_code == 422
+    assert world.post("/v1/outcomes/definitions/sign", body).json()["status"] == "proposed"
+    signed = world.post("/v1/outcomes/definitions/sign-as-customer", body, key=theirs).json()
+    assert signed["missing"] == []
+    assert [each["party"] for each in signed["signatures"]] == ["vendor", "customer"]
+
+
+def test_both_sides_read_the_same_dashboard_and_open_it_to_the_evidence(
+    world: World, deal: dict[str, str]
+) -> None:
+    proposal = {
+        **deal,
+        "retroactive": True,
+        "effective_from": "2026-03-01T00:00:00Z",
+        "live_from": "2026-03-01T00:00:00Z",
+    }
+    digest = world.post("/v1/outcomes/definitions", proposal).json()["digest"]
+    theirs = customer_key(world)
+    body = {**deal, **SIGNED, "digest": digest}
+    assert world.post("/v1/outcomes/definitions/sign", body).status_code == 201
+    assert world.post("/v1/outcomes/definitions/sign-as-customer", body, key=theirs).status_code == 201
+    facts = [
+        fact("solved", "c1", "2026-03-05T00:00:00Z"),
+        fact("solved", "c2", "2026-03-06T00:00:00Z"),
+        fact("reopened", "c2", "2026-03-08T00:00:00Z"),
+        fact("solved", "c3", "2026-03-10T06:00:00Z"),
+    ]
+    assert world.send(b"\n".join(facts)).json()["accepted"] == 4
+    where = f"contract={deal['contract']}&definition=resolution"
+    board = world.get(f"/v1/outcomes?{where}").json()
+    assert board == world.get(f"/v1/outcomes?{where}", key=theirs).json()
+    assert (board["assumed"], board["confirmed"], board["reversed"]) == (1, 2, 1)
+    assert board["next_matures_at"] == "2026-03-11T06:00:00Z"
+    assert board["periods"][0]["amount"] == "0.99"
+    assert board["if_silent"] == "1.98"
+    page = world.get(f"/v1/outcomes?{where}&limit=2").json()
+    rest = world.get(f"/v1/outcomes?{where}&after={page['next']}").json()
+    assert [each["key"] for each in page["outcomes"] + rest["outcomes"]] == ["c1", "c2", "c3"]
+    opened = world.get(f"/v1/outcomes/evidence?{where}&key=c2").json()
+    assert opened["state"] == "reversed"
+    assert [each["type"] for each in opened["events"]] == ["solved", "reopened"]
+    assert world.get(f"/v1/outcomes/bills?{where}").json()["total"] == "0.99"
+    bundles = [world.get(f"/v1/outcomes/bundle?{where}&key=c2").json() for _ in range(2)]
+    assert bundles[0] == bundles[1]
+    names = zipfile.ZipFile(io.BytesIO(base64.b64decode(bundles[0]["content"]))).namelist()
+    assert "definitions/1.signatures.json" in names
+    found = world.get(f"/v1/outcomes/definitions?contract={deal['contract']}").json()["items"]
+    assert [(each["status"], each["terms"]["price"]["amount"]) for each in found] == [("live", "0.99")]
+
+    assert world.post("/v1/clock/advance", {"to": "2026-04-02T00:00:00Z"}).status_code == 200
+    (invoice,) = world.get("/v1/invoices?status=finalised").json()["items"]
+    assert invoice["total"] == "1.98"
+    assert world.get(f"/v1/invoices/{invoice['number']}/verify").json()["same"] is True
+    contested = {**deal, "keys": ["c1"], "reason": "not_achieved", "invoice": invoice["number"]}
+    opened_one = world.post("/v1/outcomes/disputes/as-customer", contested, key=theirs).json()
+    address = f"/v1/outcomes/disputes/{opened_one['id']}"
+    assert world.post(f"{address}/answer", deal).json()["answered_at"] == "2026-04-02T00:00:00Z"
+    resolved = world.post(f"{address}/resolve", {**deal, "resolutions": {"c1": "1"}}).json()
+    assert resolved["resolutions"]["c1"]["share"] == "1"
+    assert [each["id"] for each in world.get(f"/v1/outcomes/disputes?{where}").json()["items"]] == [
+        opened_one["id"]
+    ]
+    report = world.post(
+        "/v1/outcomes/reports", {**deal, "listed": [{"key": "c1"}, {"key": "c9"}], "period_index": 0}
+    ).json()
+    assert report["report"]["source_only"] == ["c9"]
+    assert world.post("/v1/clock/advance", {"to": "2026-05-02T00:00:00Z"}).status_code == 200
+    ours = world.get("/v1/invoices?newest_first=true&limit=1").json()["items"][0]
+    assert ours["total"] in ("-0.99", "0")
