@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.engine.billing import JANUARY, Shop, Shops
 from valorem.core.time import write_instant
+from valorem.engine.credits.closing import CreditsReport, tend_credits
 from valorem.engine.credits.granting import GrantState, NewGrant, give_grant, void_grant
 from valorem.engine.credits.holding import HoldState, place_hold, release_hold, settle_hold
 from valorem.engine.credits.ledger import tend, verify_ledger
@@ -60,13 +61,21 @@ class CreditShop(Shop):
     """A shop whose customers have credits."""
 
     def act(
-        self, customer: str, kind: str, times: int, at: datetime, *, user: str = "ann", status: str = "ok"
+        self,
+        customer: str,
+        kind: str,
+        times: int,
+        at: datetime,
+        *,
+        user: str = "ann",
+        status: str = "ok",
+        name: str | None = None,
     ) -> None:
         lines = [
             json.dumps(
                 {
                     "specversion": "1.0",
-                    "id": f"act-{next(_numbers)}",
+                    "id": f"{name}-{number}" if name else f"act-{next(_numbers)}",
                     "source": "/app",
                     "type": "action",
                     "subject": customer,
@@ -74,7 +83,7 @@ class CreditShop(Shop):
                     "data": {"kind": kind, "user": user, "status": status},
                 }
             ).encode()
-            for _ in range(times)
+            for number in range(times)
         ]
         results = self.ingestor.ingest(self.workspace, lines)
         assert {one.status for one in results} == {"accepted"}
@@ -120,6 +129,17 @@ class CreditShop(Shop):
     def tend(self, customer: str, credit: str = "ai") -> int:
         with self.engine.transaction(self.workspace) as tx:
             return tend(tx, Place(self.workspace, customer, credit))
+
+    def tend_all(self) -> CreditsReport:
+        return tend_credits(self.engine, self.workspace)
+
+    def told(self) -> list[str]:
+        """The topics about credits in the outbox, in order."""
+        with self.engine.transaction(self.workspace) as tx:
+            rows = tx.connection.execute(
+                "SELECT topic FROM outbox WHERE topic LIKE 'credit.%%' ORDER BY sequence"
+            )
+            return [row["topic"] for row in rows]
 
     def problems(self) -> list[str]:
         with self.engine.transaction(self.workspace) as tx:

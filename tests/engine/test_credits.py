@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import psycopg
 import pytest
 
-from tests.engine.billing import JANUARY, Shops, shops
+from tests.engine.billing import JANUARY, Shops, shops, void
 from tests.engine.crediting import CREDITS, CreditShop, credit_shop
 from valorem.core.errors import ConflictError, NotFoundError, UnprocessableError
 from valorem.engine.catalog import apply_catalog
 from valorem.engine.contracts import set_seats
+from valorem.engine.credits.granting import list_grants
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +132,101 @@ def test_giving_again_under_the_same_id_gives_nothing_more(shop: CreditShop) -> 
     assert shop.give("acme", 100, id="welcome").account.available == 100
     with pytest.raises(ConflictError):
         shop.give("acme", 200, id="welcome")
+
+
+def test_a_closed_period_stands_and_late_use_is_drawn_from_the_next(shop: CreditShop) -> None:
+    shop.sell("acme", "bare")
+    shop.give("acme", 100)
+    shop.go(day(5))
+    shop.act("acme", "chat", 30, day(5))
+    shop.go(day(33))
+    assert shop.tend_all().closed == 1
+    assert shop.balance("acme").available == 70
+    assert shop.tend_all().closed == 0
+    shop.act("acme", "chat", 20, day(20))  # late, into the closed month
+    shop.act("acme", "chat", 10, day(32))
+    found = shop.balance("acme")
+    assert (found.available, found.used) == (40, 30)
+    assert shop.balance("acme", at=day(31)).available == 70  # what was closed stays as it was
+    shop.tend_all()
+    assert shop.problems() == []
+    shop.go(day(64))
+    assert shop.tend_all().closed == 1
+    assert shop.balance("acme").available == 40
+    assert shop.problems() == []
+
+
+def test_a_correction_after_the_close_gives_back(shop: CreditShop) -> None:
+    shop.sell("acme", "bare")
+    shop.give("acme", 100)
+    shop.go(day(5))
+    shop.act("acme", "chat", 3, day(5), name="wrong")
+    shop.go(day(33))
+    shop.tend_all()
+    shop.ingestor.ingest(shop.workspace, [void("wrong-1", day(33))])
+    assert shop.balance("acme").available == 98
+    shop.tend_all()
+    assert shop.problems() == []
+
+
+def test_the_job_grants_to_whoever_nobody_looked_at(shop: CreditShop) -> None:
+    shop.sell("quiet", "team", seats={"seat": Decimal(2)})
+    assert shop.tend_all().entries > 0
+    assert shop.tend_all().entries == 0
+    with shop.engine.transaction(shop.workspace) as tx:
+        assert [grant.amount for grant in list_grants(tx, "quiet", "ai")] == [200]
+
+
+def test_nobody_changes_or_removes_an_entry(shop: CreditShop) -> None:
+    shop.sell("acme", "bare")
+    shop.give("acme", 100)
+    shop.tend_all()
+    for statement in (
+        "UPDATE ledger_entry SET number = number + 1",
+        "DELETE FROM ledger_entry",
+        "TRUNCATE ledger_entry",
+    ):
+        with pytest.raises(psycopg.errors.RestrictViolation), shop.engine.database.system() as connection:
+            connection.execute(statement)
+        with (
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+            shop.engine.transaction(shop.workspace) as tx,
+        ):
+            tx.connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("tampering", "told"),
+    [
+        (
+            "UPDATE ledger_entry SET entry = jsonb_set(entry, '{kind}', '\"voided\"') WHERE number = 1",
+            "not what was booked",
+        ),
+        ("DELETE FROM ledger_entry WHERE number = 1", "is missing"),
+        ("DELETE FROM ledger_entry WHERE number = 2", "more was booked"),
+        ("UPDATE credit_account SET available = available + 1", "is kept as"),
+    ],
+)
+def test_whatever_is_tampered_with_is_found(shop: CreditShop, tampering: str, told: str) -> None:
+    shop.sell("acme", "bare")
+    shop.give("acme", 100)
+    shop.tend_all()
+    shop.give("acme", 50)
+    shop.tend_all()
+    assert shop.problems() == []
+    with shop.engine.database.system() as connection:
+        connection.execute("ALTER TABLE ledger_entry DISABLE TRIGGER USER")
+        connection.execute(
+            f"{tampering} {'AND' if 'WHERE' in tampering else 'WHERE'} workspace = {shop.workspace}"
+        )
+        connection.execute("ALTER TABLE ledger_entry ENABLE TRIGGER USER")
+    assert any(told in problem for problem in shop.problems())
+
+
+def test_a_balance_that_gets_low_is_told_once(shop: CreditShop) -> None:
+    shop.sell("acme", "bare")
+    shop.give("acme", 100)
+    for name, amount in (("a", 85), ("b", 5), ("c", 10)):
+        shop.hold("acme", name, amount)
+        shop.settle("acme", name, amount)
+    assert shop.told() == ["credit.low", "credit.exhausted"]

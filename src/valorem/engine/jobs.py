@@ -6,6 +6,7 @@ from valorem.engine.alerts import run_alerts
 from valorem.engine.backfill import run_backfill
 from valorem.engine.closing import close_due
 from valorem.engine.collecting import collect
+from valorem.engine.credits.closing import tend_credits
 from valorem.engine.dunning import send_reminders
 from valorem.engine.engine import Engine
 from valorem.engine.export import export_batches
@@ -28,6 +29,11 @@ def _recount(engine: Engine, workspace: int) -> bool:
 
 def _close(engine: Engine, workspace: int) -> bool:
     close_due(engine, workspace)
+    return False
+
+
+def _credits(engine: Engine, workspace: int) -> bool:
+    tend_credits(engine, workspace)
     return False
 
 
@@ -59,6 +65,7 @@ JOBS = (
     Job("recount", 2.0, _recount),
     Job("close", 5.0, _close),
     Job("alerts", 5.0, run_alerts),
+    Job("credits", 15.0, _credits),
     Job("export", 5.0, _export, gives_way_s=_HISTORY_WAITS_S),
     Job("collect", 5.0, _collect),
     Job("remind", 60.0, _remind),

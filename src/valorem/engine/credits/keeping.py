@@ -34,6 +34,12 @@ def keep(tx: Transaction, book: Book) -> Account:
         if bought is not None:
             book = book.with_grants(bought)
             account = book.account()
+    if (account.available, account.held, account.overage) == (
+        book.row.available,
+        book.row.held,
+        book.row.overage,
+    ):
+        return account  # nothing to write, so that looking at an account costs no row version
     row = replace(
         book.row,
         available=account.available,

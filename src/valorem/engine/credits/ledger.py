@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from valorem.core.ledger.account import Account, Checkpoint
 from valorem.core.ledger.chain import Link, link, verify
 from valorem.core.ledger.entries import catch_up, entries_of, lot_balances, trial_balance
+from valorem.core.ledger.replay import replay
 from valorem.core.numbers import ZERO, exact, plain
-from valorem.engine.credits.accounts import Book, read_book
+from valorem.engine.credits.accounts import MOMENT, Book, read_book
 from valorem.engine.credits.keeping import keep
 from valorem.engine.engine import Transaction
 from valorem.store.postgres import credits as store
@@ -118,6 +120,16 @@ def _chain_problems(row: AccountRow, links: list[Link]) -> Iterator[str]:
         yield f"{row.entries} entries were booked, {len(links)} are there"
 
 
+def judged(tx: Transaction, row: AccountRow) -> Account:
+    """A replay of everything recorded from the beginning; what a closed period dropped stays dropped."""
+    book = read_book(tx, row.place, row=row, whole=True)
+    checkpoint: Checkpoint | None = None
+    for period in store.closed_periods(tx.connection, row.place):
+        account = replay(book.facts, period.end, book.policies, checkpoint=checkpoint)
+        checkpoint = account.checkpoint.closed()
+    return replay(book.facts, book.at + MOMENT, book.policies, checkpoint=checkpoint)
+
+
 @exact
 def _row_problems(row: AccountRow, links: list[Link]) -> Iterator[str]:
     """What the row and the entries say against each other, where both are of one version."""
@@ -139,7 +151,7 @@ def _row_problems(row: AccountRow, links: list[Link]) -> Iterator[str]:
 @exact
 def _replay_problems(tx: Transaction, row: AccountRow, links: list[Link]) -> Iterator[str]:
     """What the row and the entries say against a replay of everything from the beginning."""
-    account = read_book(tx, row.place, row=row, whole=True).account()
+    account = judged(tx, row)
     for name in ("available", "held", "overage"):
         kept, found = getattr(row, name), getattr(account, name)
         if kept != found:
