@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from valorem.cli.session import KEY_FILE, SERVER_FILE, Session
-from valorem.client import Client
+from valorem.client import Client, ConnectionFailedError
 from valorem.core.errors import OverloadedError
 
 _STARTS_WITHIN_S = 60.0
@@ -37,6 +37,7 @@ def running_server(folder: Path) -> Iterator[tuple[str, Client]]:
         _wait_until_ready(server, folder / "data", log)
         session = Session.of_folder(folder / "data", timeout_s=_ANSWERS_WITHIN_S)
         with session.client() as client:
+            _wait_until_answering(client)
             yield session.url or "", client
     finally:
         server.send_signal(signal.SIGTERM)
@@ -45,6 +46,20 @@ def running_server(folder: Path) -> Iterator[tuple[str, Client]]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+def _wait_until_answering(client: Client) -> None:
+    """The files are written a moment before the server listens; on a busy machine that moment is long."""
+    deadline = time.monotonic() + _STARTS_WITHIN_S
+    while True:
+        try:
+            client.health()
+        except ConnectionFailedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _wait_until_ready(server: "subprocess.Popen[bytes]", data: Path, log: Path) -> None:
