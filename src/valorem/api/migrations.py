@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from valorem.api.access import Caller, Needs
@@ -32,6 +32,14 @@ class MigrationBody(Body):
         preview: Only show what it does; nothing is written.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"id": "prices-2027", "version": 4, "plan": "team", "when": "renewal", "preview": True}
+            ]
+        }
+    )
+
     id: Annotated[Name, Field(max_length=90)]
     version: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
     when: Literal["now", "period_end", "renewal"] | Instant = "period_end"
@@ -40,12 +48,6 @@ class MigrationBody(Body):
     to_plan: Name | None = None
     reason: Annotated[Text, Field(max_length=500)] = ""
     preview: bool = False
-
-
-class UndoBody(Body):
-    """Why it is undone."""
-
-    reason: Annotated[Text, Field(max_length=500)] = ""
 
 
 class MovedAnswer(Answer):
@@ -95,10 +97,10 @@ def migrate(body: MigrationBody, caller: Writer) -> Response:
 
 
 @router.post("/{migration}/undo", status_code=201, response_model=MigrationAnswer)
-def undo_migration(migration: MigrationId, body: UndoBody, caller: Writer) -> Response:
+def undo_migration(migration: MigrationId, caller: Writer) -> Response:
     """Take a migration back for every contract on which it has not taken effect."""
     author = caller.principal.key_name
-    return caller.once(lambda tx: _answer(migrating.undo_migration(tx, migration, author, body.reason)))
+    return caller.once(lambda tx: _answer(migrating.undo_migration(tx, migration, author)))
 
 
 def _migration(body: MigrationBody) -> Migration:

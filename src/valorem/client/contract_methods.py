@@ -78,10 +78,10 @@ def migrate_contracts(
     return Call("POST", "/v1/catalog/migrations", v.CatalogMigration, body=body, once=not preview)
 
 
-def undo_migration(migration: str, *, reason: str = "") -> Call[v.CatalogMigration]:
+def undo_migration(migration: str) -> Call[v.CatalogMigration]:
     """Take a migration back for every contract on which it has not taken effect."""
     path = f"/v1/catalog/migrations/{quoted(migration)}/undo"
-    return Call("POST", path, v.CatalogMigration, body={"reason": reason}, once=True)
+    return Call("POST", path, v.CatalogMigration, once=True)
 
 
 class ContractMethods:
