@@ -94,7 +94,7 @@ def _largest(seen: Standings) -> list[Standing]:
 def _tasks(visit: Visit, facts: _Facts, seen: Standings) -> list[Task]:
     url = str(visit.request.base_url).rstrip("/")
     has_keys = bool(list_keys(visit.engine, visit.workspace.id))
-    event = '{"id":"1","source":"first","type":"llm.call","subject":"acme","data":{"tokens":1200}}'
+    event = '{"specversion":"1.0","id":"1","source":"first","type":"llm.call","subject":"acme","data":{"tokens":1200}}'
     send = f"curl {url}/v1/events -H 'Authorization: Bearer YOUR_KEY' -H 'Content-Type: application/json' -d '[{event}]'"
     return [
         Task("Make an API key", has_keys, "", "/settings/keys"),

@@ -15,6 +15,7 @@ from valorem.web.site import Page, Site, Visit
 from valorem.web.standings import Standings, Watch
 
 _EXAMPLE = """{
+  "specversion": "1.0",
   "id": "try-1",
   "source": "console",
   "type": "llm.call",

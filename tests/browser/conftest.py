@@ -1,0 +1,217 @@
+"""A real server, a real Chromium, and somebody who is watched: nothing may be fetched from elsewhere, nothing refused."""
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.api.conftest import CATALOG, bearer
+from tests.web.console import OWNER, PASSWORD
+from valorem.app import assemble
+from valorem.engine.audit import Deed
+from valorem.engine.engine import Engine
+from valorem.engine.ingest import Ingestor
+from valorem.engine.keys import issue_key
+from valorem.engine.people import has_people
+from valorem.engine.sessions import make_link, set_up
+from valorem.engine.workspaces import create_workspace
+from valorem.store.postgres.database import Database
+from valorem.store.warehouse.duckdb import DuckdbWarehouse
+
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
+    None,
+)
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+SIZES = {"wide": (1280, 900), "phone": (390, 844)}
+MODES = [(theme, size) for theme in ("light", "dark") for size in SIZES]
+START = datetime(2026, 3, 10, 12, tzinfo=UTC)
+PATIENCE_MS = 15_000
+
+
+@dataclass
+class Site:
+    """A server with people and sandboxes."""
+
+    url: str
+    engine: Engine
+    made: int = 0
+
+    def sandbox(self) -> "Sandbox":
+        """A fresh sandbox with a catalog, a customer on it, and some usage."""
+        self.made += 1
+        name = f"sandbox-{self.made}"
+        workspace = create_workspace(self.engine, name=name, kind="sandbox", clock_at=START)
+        key = issue_key(self.engine, workspace.id, name="test", scopes=["admin"]).key
+        sandbox = Sandbox(self.url, name, key)
+        sandbox.post("/v1/catalog/apply", {"files": CATALOG, "message": "First", "author": "test"})
+        sandbox.post("/v1/customers", {"key": "acme", "name": "Acme", "currency": "USD"})
+        sandbox.post(
+            "/v1/contracts",
+            {"customer": "acme", "plan": "team", "start": "2026-03-01T00:00:00Z", "seats": {"seat": "2"}},
+        )
+        sandbox.use("first", 1_000_000)
+        return sandbox
+
+
+@dataclass
+class Sandbox:
+    """One workspace and a key of it."""
+
+    url: str
+    name: str
+    key: str
+
+    def post(self, path: str, body: Any) -> Any:
+        answer = httpx.post(self.url + path, json=body, headers=bearer(self.key), timeout=60)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def get(self, path: str) -> Any:
+        answer = httpx.get(self.url + path, headers=bearer(self.key), timeout=60)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def use(self, name: str, tokens: int) -> None:
+        """One event of Acme's."""
+        event = {
+            "specversion": "1.0",
+            "id": name,
+            "source": "/t",
+            "type": "llm.call",
+            "subject": "acme",
+            "time": "2026-03-09T00:00:00Z",
+            "data": {"model": "small", "tokens": tokens},
+        }
+        answer = self.post("/v1/events", [event])
+        assert answer["accepted"] == 1, answer
+
+    def page(self, path: str) -> str:
+        return f"{self.url}/w/{self.name}{path}"
+
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium here: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def site(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium here: apt-get install chromium")
+    folder: Path = tmp_path_factory.mktemp("site")
+    database = Database(module_database_url)
+    engine = Engine(database, lambda: datetime.now(UTC), warehouse=DuckdbWarehouse(folder))
+    ingestor = Ingestor(engine)
+    app = assemble(engine, ingestor)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=2))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            deadline = time.monotonic() + 30
+            while not server.started and time.monotonic() < deadline:
+                time.sleep(0.05)
+            yield Site(f"http://127.0.0.1:{listener.getsockname()[1]}", engine)
+        finally:
+            app.state.draining.set()
+            server.should_exit = True
+            thread.join(30)
+            ingestor.drain()
+            database.close()
+
+
+@dataclass
+class Watched:
+    """A page, and everything that must not have happened on it."""
+
+    page: Page
+    url: str
+    faults: list[str] = field(default_factory=list)
+    expected: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        unexpected = [fault for fault in self.faults if not any(text in fault for text in self.expected)]
+        assert unexpected == []
+        too_wide = self.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert too_wide <= 0, f"{self.page.url} scrolls sideways by {too_wide} px"
+
+
+Opens = Callable[..., Watched]
+
+
+@pytest.fixture
+def open_page(chromium: Browser, site: Site) -> Iterator[Opens]:
+    """Opens a watched page in a mode; signed in, unless told otherwise."""
+    contexts = []
+
+    def open_(theme: str, size: str, *, signed_in: bool = True, scripts: bool = True) -> Watched:
+        width, height = SIZES[size]
+        context = chromium.new_context(
+            color_scheme="dark" if theme == "dark" else "light",
+            viewport={"width": width, "height": height},
+            java_script_enabled=scripts,
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        watched = Watched(page, site.url)
+        page.on(
+            "console", lambda said: said.type == "error" and watched.faults.append(f"console: {said.text}")
+        )
+        page.on("pageerror", lambda error: watched.faults.append(f"error: {error}"))
+        page.on(
+            "request",
+            lambda asked: (
+                asked.url.startswith((site.url, "data:")) or watched.faults.append(f"elsewhere: {asked.url}")
+            ),
+        )
+        if signed_in:
+            ensure_owner(site.engine)
+            page.goto(f"{site.url}/sign-in")
+            page.get_by_label("E-mail address").fill(OWNER)
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Sign in").click()
+            page.wait_for_url("**/w/**")
+        return watched
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+def ensure_owner(engine: Engine) -> None:
+    if not has_people(engine):
+        token = make_link(engine, "set_up")
+        deed = Deed("", "installation.set_up", "")
+        set_up(engine, token, deed, email=OWNER, name="Olga", password=PASSWORD)
