@@ -42,6 +42,9 @@ Raws: TypeAlias = Sequence[bytes | InvalidInputError]
 #: How long a writer tries to reach a database that went away before it gives its requests back.
 _PATIENCE_S = 10.0
 _PAUSE_S = 0.05
+#: A second transaction beside one that commits is worth its cost for this many events, or after this long.
+_WORTH_EVENTS = 250
+_TOGETHER_S = 0.02
 _AWAY = "the database is not available; send the same events again, none will count twice"
 
 
@@ -159,6 +162,13 @@ class Ingestor:
                 if self._closing:
                     return []
                 self._changed.wait()
+            if self._writing and self._events < _WORTH_EVENTS and not self._closing:
+                # Few events share the next transaction with those that come while another commits.
+                self._changed.wait_for(
+                    lambda: not self._writing or self._events >= _WORTH_EVENTS, _TOGETHER_S
+                )
+                if not self._waiting:
+                    return self._take()
             workspace, requests = self._waiting.popitem(last=False)
             taken = [requests.popleft()]
             events = len(taken[0].raws)
@@ -180,6 +190,7 @@ class Ingestor:
                 finally:
                     with self._changed:
                         self._writing -= 1
+                        self._changed.notify()
                 _answer(answers)
         finally:
             writer.close()
