@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.engine.billing import JANUARY, Shop, Shops, call, shops, void
 from valorem.engine.closing import close_due
-from valorem.engine.contracts import set_seats
+from valorem.engine.contract_changes import set_seats
 from valorem.engine.invoices import explain_line, get_invoice, preview_invoice, verify_invoice
 from valorem.store.postgres import invoices as store
 from valorem.store.postgres import outbox, workspaces
@@ -296,5 +296,8 @@ def test_what_no_counter_can_keep_is_measured_from_recorded_events(market: Shops
     for line in invoice.lines:
         amounts[line.key] += line.amount
     # the 19th smallest of 81 … 100; and all but the first two events (100 and 99) at 10 % and 0.5 each
-    assert amounts == {"latency": Decimal(99), "transfers": sum(range(81, 99)) / Decimal(10) + 18 * Decimal("0.5")}
+    assert amounts == {
+        "latency": Decimal(99),
+        "transfers": sum(range(81, 99)) / Decimal(10) + 18 * Decimal("0.5"),
+    }
     assert all(_same(shop))

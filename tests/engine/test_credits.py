@@ -13,7 +13,7 @@ from tests.engine.billing import JANUARY, Shops, shops, void
 from tests.engine.crediting import CREDITS, CreditShop, credit_shop
 from valorem.core.errors import ConflictError, NotFoundError, UnprocessableError
 from valorem.engine.catalog import apply_catalog
-from valorem.engine.contracts import set_seats
+from valorem.engine.contract_changes import set_seats
 from valorem.engine.credits.granting import list_grants
 
 

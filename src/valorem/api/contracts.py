@@ -14,7 +14,7 @@ from valorem.api.pages import After, Limit, cursor_of, read_cursor
 from valorem.api.strict_json import StrictRoute
 from valorem.api.wire import Answer, Body, Exact, ExactOut, Instant, Name, Page
 from valorem.core.contracts.contract import Contract, Dated
-from valorem.engine import contracts
+from valorem.engine import contract_changes, contracts
 from valorem.engine.contracts import NewContract
 
 router = APIRouter(prefix="/v1/contracts", tags=["contracts"], route_class=StrictRoute)
@@ -170,7 +170,14 @@ def set_seats(contract_id: Id, body: SeatsBody, caller: Writer) -> Response:
     """Say how many seats there are from an instant on; later dated quantities stay as they are."""
     return caller.once(
         lambda tx: ContractAnswer.of(
-            contracts.set_seats(tx, contract_id, key=body.key, quantity=body.quantity, since=body.since)
+            contract_changes.set_seats(
+                tx,
+                contract_id,
+                key=body.key,
+                quantity=body.quantity,
+                since=body.since,
+                author=caller.principal.key_name,
+            )
         )
     )
 

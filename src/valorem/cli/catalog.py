@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from valorem.cli import migrations
 from valorem.cli.output import Json, more, say, show_json, table
 from valorem.cli.parameters import After, Limit
 from valorem.cli.session import author, client_of
@@ -12,6 +13,8 @@ from valorem.client.values import Change
 from valorem.core.errors import InvalidInputError
 
 app = typer.Typer(no_args_is_help=True, help="What is sold, as a folder of YAML files.")
+app.command()(migrations.migrate)
+app.command()(migrations.undo_migration)
 Folder = Annotated[Path, typer.Argument(help="The folder with meters/, features/, prices/ and plans/.")]
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from valorem.cli import contract_changes
 from valorem.cli.output import Json, cell, more, say, show_json, table
 from valorem.cli.parameters import After, Customer, Limit, an_instant, pairs, quantities
 from valorem.cli.session import client_of
@@ -11,6 +12,9 @@ from valorem.client.values import Contract
 from valorem.core.numbers import parse_decimal
 
 app = typer.Typer(no_args_is_help=True, help="A customer's terms on a plan.")
+app.add_typer(contract_changes.app, name="change")
+app.command()(contract_changes.history)
+app.command()(contract_changes.parked)
 _INSTANT = "Such as 2026-03-01T00:00:00Z; on the quarter-hour grid."
 
 

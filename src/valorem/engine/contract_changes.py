@@ -23,8 +23,10 @@ from valorem.core.contracts.edits import Cancel, Change, Edit, Release, SetPlan,
 from valorem.core.contracts.effective import in_currency
 from valorem.core.contracts.history import History
 from valorem.core.contracts.parking import Parked, parked
-from valorem.core.errors import ConflictError
+from valorem.core.errors import ConflictError, InvalidInputError, UnprocessableError
 from valorem.core.ids import part_in
+from valorem.core.numbers import plain
+from valorem.core.time import write_instant
 from valorem.engine.alerts import arm
 from valorem.engine.assembling import terms_for
 from valorem.engine.catalog import catalog_at
@@ -97,6 +99,44 @@ def change_contract(tx: Transaction, contract_id: str, request: ChangeRequest, a
         changes=request.changes,
     )
     return _apply(tx, row, history, edit, request.invoiced)
+
+
+def set_seats(
+    tx: Transaction,
+    contract_id: str,
+    *,
+    key: str,
+    quantity: Decimal,
+    since: datetime | None = None,
+    author: str = "valorem",
+) -> Contract:
+    """Say how many seats there are from an instant on; later dated quantities stay as they are.
+
+    Args:
+        tx: The transaction.
+        contract_id: The contract.
+        key: Which seats, as the plan's fees name them.
+        quantity: Zero or more, from ``since`` on.
+        since: On the quarter-hour grid; this quarter hour where left out.
+        author: Who says so.
+
+    Raises:
+        NotFoundError: If there is no such contract.
+        InvalidInputError: Naming the field.
+        UnprocessableError: If the change falls outside the contract.
+    """
+    contract = get_contract(tx, contract_id, lock=True).contract
+    at = effective_at(contract, "now" if since is None else since, tx.now)
+    if at < contract.start or (contract.end is not None and at >= contract.end):
+        raise UnprocessableError(
+            f"{write_instant(at)} lies outside the contract",
+            field="since",
+            hint="date it inside the contract's term",
+        )
+    if quantity < 0:
+        raise InvalidInputError(f"{plain(quantity)} seats", field="quantity", hint="use zero or more")
+    request = ChangeRequest((SetSeats(key=key, quantity=quantity),), at)
+    return change_contract(tx, contract_id, request, author).row.contract
 
 
 def record_edit(tx: Transaction, contract_id: str, edit: Edit) -> Changed:
@@ -275,8 +315,3 @@ def contract_history(tx: Transaction, contract_id: str, *, as_of: datetime | Non
 def list_parked(tx: Transaction) -> list[Parked]:
     """The contracts of which nothing is invoiced until somebody has looked, the longest first."""
     return list(contract_edits.load_parked(tx.connection, tx.workspace.id).values())
-
-
-def seats_request(key: str, quantity: Decimal, since: datetime | None) -> ChangeRequest:
-    """The request that says how many seats there are from an instant on."""
-    return ChangeRequest((SetSeats(key=key, quantity=quantity),), since)

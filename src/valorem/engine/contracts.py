@@ -1,7 +1,7 @@
-"""Contracts: put a customer on a plan, and date its seats."""
+"""Contracts: put a customer on a plan, and find the ones there are."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -14,11 +14,11 @@ from valorem.core.catalog.plans import Plan, Policies
 from valorem.core.contracts.contract import Contract, Dated
 from valorem.core.contracts.customer import check_metadata, check_text
 from valorem.core.contracts.effective import in_currency, trial_end
-from valorem.core.errors import InvalidInputError, NotFoundError, UnprocessableError
+from valorem.core.errors import InvalidInputError, NotFoundError
 from valorem.core.ids import part_of
 from valorem.core.numbers import parse_decimal
 from valorem.core.periods import Cadence, calendar_anchor
-from valorem.core.time import parse_grid_instant, quarter_hour_of, write_instant
+from valorem.core.time import parse_grid_instant, quarter_hour_of
 from valorem.core.units import parse_span
 from valorem.engine.alerts import arm
 from valorem.engine.catalog import catalog_at, current_catalog
@@ -130,57 +130,9 @@ def list_contracts(
     return contracts.load_page(tx.connection, tx.workspace.id, customer=customer, after=after, limit=limit)
 
 
-def set_seats(
-    tx: Transaction, contract_id: str, *, key: str, quantity: Decimal, since: datetime | None = None
-) -> Contract:
-    """Say how many seats there are from an instant on; later dated quantities stay as they are.
-
-    Args:
-        tx: The transaction.
-        contract_id: The contract.
-        key: Which seats, as the plan's fees name them.
-        quantity: Zero or more, from ``since`` on.
-        since: On the quarter-hour grid; this quarter hour where left out.
-
-    Raises:
-        NotFoundError: If there is no such contract.
-        InvalidInputError: Naming the field.
-        UnprocessableError: If the change falls into a period that has been billed, or outside the contract.
-    """
-    row = get_contract(tx, contract_id, lock=True)
-    contract = row.contract
-    since = quarter_hour_of(tx.now) if since is None else parse_grid_instant(since, "since")
-    plan = catalog_at(tx, contract.catalog_version).plan(contract.plan)
-    _check_seat_key(key, counted_keys(plan))
-    if since < contract.start or (contract.end is not None and since >= contract.end):
-        raise UnprocessableError(
-            f"{write_instant(since)} lies outside the contract",
-            field="since",
-            hint="date it inside the contract's term",
-        )
-    closed_before = _closed_before(contract, row.next_index)
-    if closed_before is not None and since < closed_before:
-        raise UnprocessableError(
-            f"the period before {write_instant(closed_before)} has been billed",
-            field="since",
-            hint=f"date the change {write_instant(closed_before)} or later",
-        )
-    history = {dated.since: dated for dated in contract.seats.get(key, ())}
-    history[since] = Dated(since, quantity)
-    changed = replace(contract, seats={**contract.seats, key: tuple(history[at] for at in sorted(history))})
-    contracts.replace_terms(tx.connection, changed)
-    arm(tx, changed.customer)
-    return changed
-
-
 def counted_keys(plan: Plan) -> set[str]:
     """What a contract on a plan says quantities of: its seats and its add-ons."""
     return {*plan.addons, *(fee.per for fee in plan.fees.values() if fee.per)}
-
-
-def _closed_before(contract: Contract, next_index: int) -> datetime | None:
-    """The start of the oldest period that is still open; None where nothing has been billed."""
-    return next_due_at(contract, next_index - 2) if next_index >= 1 else None
 
 
 def _anchor(anchor: Anchor | datetime, start: datetime, every: Cadence, zone: str) -> datetime:

@@ -103,20 +103,6 @@ def load_on_plans(
     return [_contract_row(row).contract for row in rows], int(total["n"])
 
 
-def replace_terms(connection: Connection, contract: Contract) -> None:
-    """Store changed terms of a contract that the caller has locked."""
-    connection.execute(
-        "UPDATE contract SET terms = %s, ends_at = %s WHERE part = %s AND workspace = %s AND id = %s",
-        (
-            Jsonb(write_terms(contract)),
-            contract.end,
-            part_of(contract.workspace, contract.customer),
-            contract.workspace,
-            contract.id,
-        ),
-    )
-
-
 def due(connection: Connection, workspace: int, now: datetime, *, limit: int) -> list[ContractRow]:
     """Contracts with a boundary at or before now, the earliest first, locked until the transaction ends."""
     rows = connection.execute(

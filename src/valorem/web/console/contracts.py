@@ -15,6 +15,7 @@ from valorem.core.numbers import parse_decimal, plain
 from valorem.core.periods import Interval
 from valorem.engine import contracts as verbs
 from valorem.engine.catalog import catalog_at
+from valorem.engine.contract_changes import set_seats
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.invoices import list_invoices
@@ -154,7 +155,7 @@ def _set_seats(visit: Visit) -> Answer:
     with visit.acting() as tx:
         before = verbs.get_contract(tx, contract_id).contract
         quantity = parse_decimal(form.get("quantity", "").strip(), "quantity")
-        after = verbs.set_seats(tx, contract_id, key=key, quantity=quantity)
+        after = set_seats(tx, contract_id, key=key, quantity=quantity)
         deed = visit.deed(
             "contract.set_seats",
             contract_id,
