@@ -191,7 +191,7 @@ def change_contract(contract_id: Id, body: ChangeBody, caller: Writer) -> Respon
         with caller.engine.transaction(caller.workspace.id) as tx:
             found = foretelling.preview_change(tx, contract_id, _request(tx, contract_id, body), author)
             answer = ChangePreviewAnswer(
-                **_changed(found.changed),
+                **_changed(found.changed, tx.now),
                 before=[_document(each) for each in found.before],
                 after=[_document(each) for each in found.after],
                 difference=found.difference,
@@ -200,7 +200,8 @@ def change_contract(contract_id: Id, body: ChangeBody, caller: Writer) -> Respon
     return caller.once(
         lambda tx: ChangedAnswer(
             **_changed(
-                contract_changes.change_contract(tx, contract_id, _request(tx, contract_id, body), author)
+                contract_changes.change_contract(tx, contract_id, _request(tx, contract_id, body), author),
+                tx.now,
             )
         )
     )
@@ -215,8 +216,9 @@ def contract_history(
     """Everything that happened to a contract, and how it stood on a date."""
     with caller.reading() as tx:
         stood = contract_changes.contract_history(tx, contract_id, as_of=as_of)
+        at = tx.now if as_of is None else as_of
     return HistoryAnswer(
-        contract=ContractAnswer.of(stood.contract),
+        contract=ContractAnswer.of(stood.contract, at),
         standings=write_standings(stood.contract.agreed),
         edits=[_edit(row.edit, withdrawn=row.edit.id in stood.withdrawn) for row in stood.edits],
         parked=None if stood.parked is None else ParkedAnswer.model_validate(stood.parked),
@@ -238,9 +240,9 @@ def _request(tx: Transaction, contract_id: str, body: ChangeBody) -> ChangeReque
     return ChangeRequest(changes, effective, body.reason, body.id, body.invoiced)
 
 
-def _changed(changed: contract_changes.Changed) -> dict[str, Any]:
+def _changed(changed: contract_changes.Changed, now: datetime) -> dict[str, Any]:
     return {
-        "contract": ContractAnswer.of(changed.row.contract),
+        "contract": ContractAnswer.of(changed.row.contract, now),
         "edit": _edit(changed.edit, withdrawn=False),
         "parked": None if changed.parked is None else _parked(changed.parked),
     }

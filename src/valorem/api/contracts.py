@@ -104,13 +104,14 @@ class ContractAnswer(Answer):
     metadata: dict[str, str]
 
     @classmethod
-    def of(cls, contract: Contract) -> "ContractAnswer":
-        """As the engine has it."""
+    def of(cls, contract: Contract, at: datetime) -> "ContractAnswer":
+        """As the engine has it; its plan is the one it stands on at an instant."""
+        standing = contract.standing_at(at)
         return cls(
             id=contract.id,
             customer=contract.customer,
-            plan=contract.plan,
-            catalog_version=contract.catalog_version,
+            plan=standing.plan,
+            catalog_version=standing.catalog_version,
             start=contract.start,
             end=contract.end,
             zone=contract.time_zone,
@@ -119,7 +120,7 @@ class ContractAnswer(Answer):
             anchor=contract.anchor,
             seats=_seats(contract.seats),
             policies=None if contract.policies is None else contract.policies.model_dump(),
-            purchase_order=contract.purchase_order,
+            purchase_order=standing.purchase_order,
             metadata=dict(contract.metadata),
         )
 
@@ -141,7 +142,7 @@ def create_contract(body: ContractBody, caller: Writer) -> Response:
         purchase_order=body.purchase_order,
         metadata=body.metadata,
     )
-    return caller.once(lambda tx: ContractAnswer.of(contracts.create_contract(tx, new)))
+    return caller.once(lambda tx: ContractAnswer.of(contracts.create_contract(tx, new), tx.now))
 
 
 @router.get("")
@@ -154,7 +155,7 @@ def list_contracts(
     """Contracts in order of id, of one customer where given."""
     with caller.reading() as tx:
         found = contracts.list_contracts(tx, customer=customer, after=read_cursor(after), limit=limit + 1)
-    items = [ContractAnswer.of(row.contract) for row in found[:limit]]
+        items = [ContractAnswer.of(row.contract, tx.now) for row in found[:limit]]
     return Page(items=items, next=cursor_of(items[-1].id) if len(found) > limit else None)
 
 
@@ -162,7 +163,7 @@ def list_contracts(
 def get_contract(contract_id: Id, caller: Reader) -> ContractAnswer:
     """One contract."""
     with caller.reading() as tx:
-        return ContractAnswer.of(contracts.get_contract(tx, contract_id).contract)
+        return ContractAnswer.of(contracts.get_contract(tx, contract_id).contract, tx.now)
 
 
 @router.post("/{contract_id}/seats", status_code=201, response_model=ContractAnswer)
@@ -177,7 +178,8 @@ def set_seats(contract_id: Id, body: SeatsBody, caller: Writer) -> Response:
                 quantity=body.quantity,
                 since=body.since,
                 author=caller.principal.key_name,
-            )
+            ),
+            tx.now,
         )
     )
 
