@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.frame import Measurement, databases
 
-NAMES = ("checks", "http", "ingest", "notices", "warehouse")
+NAMES = ("checks", "credits", "http", "ingest", "notices", "warehouse")
 RESULTS = Path(__file__).parent / "results"
 
 
