@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from tests.api.conftest import World
-from valorem.engine.keys import issue_key
+from valorem.engine.keys import SCOPES, issue_key
 from valorem.engine.workspaces import list_workspaces
 
 CATALOG = {
@@ -49,6 +49,11 @@ def deal(world: World) -> dict[str, str]:
 def customer_key(world: World) -> str:
     workspace = list_workspaces(world.engine)[0].id
     return issue_key(world.engine, workspace, name="acme", scopes=["read", "outcomes:sign"]).key
+
+
+def test_keys_of_every_scope_can_be_made_over_http(world: World) -> None:
+    for scope in SCOPES:
+        assert world.post("/v1/keys", {"name": scope, "scopes": [scope]}).status_code == 201
 
 
 def test_a_key_speaks_for_one_side_only(world: World, deal: dict[str, str]) -> None:

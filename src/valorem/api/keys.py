@@ -15,7 +15,17 @@ from valorem.engine.keys import IssuedKey
 router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=StrictRoute)
 Administrator = Annotated[Caller, Depends(Needs("admin"))]
 Scope = Literal[
-    "admin", "events:write", "read", "catalog:write", "customers:write", "invoices:write", "clock:write"
+    "admin",
+    "events:write",
+    "read",
+    "catalog:write",
+    "customers:write",
+    "invoices:write",
+    "limits:write",
+    "webhooks:write",
+    "outcomes:write",
+    "outcomes:sign",
+    "clock:write",
 ]
 
 
@@ -27,7 +37,7 @@ class NewKey(Body):
     )
 
     name: Name
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=10)]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=20)]
     expires_at: Instant | None = None
 
 

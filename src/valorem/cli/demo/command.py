@@ -4,6 +4,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from valorem.cli.demo.free_plan import play_free_plan
+from valorem.cli.demo.incidents import log_start, play_incidents
 from valorem.cli.demo.proof import prove
 from valorem.cli.demo.server import running_server
 from valorem.cli.demo.story import FEBRUARY, MARCH, Story
@@ -38,6 +40,13 @@ def demo(
         bool,
         typer.Option("--freemium", help="Show a free plan, its limit, the prompt and the upgrade instead."),
     ] = False,
+    incidents: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Bill a help-desk log by the resolved ticket instead."
+        ),
+    ] = None,
+    window: Annotated[str, typer.Option(help="How long a ticket must stay resolved.")] = "5 days",
     keep: Annotated[bool, typer.Option("--keep", help="Go on serving at the end, until Ctrl-C.")] = False,
 ) -> None:
     """Show the whole way, from events to proven invoices, in a temporary folder; nothing else is touched."""
@@ -45,9 +54,11 @@ def demo(
     folder = Path(tempfile.mkdtemp(prefix="valorem-demo-"))
     say(f"starting a server in {folder} …", "dim")
     with running_server(folder) as (url, admin):
-        sandbox = admin.create_workspace("demo", clock_at=START if trace is None else trace_start(trace))
+        sandbox = admin.create_workspace("demo", clock_at=_starts_at(trace, incidents))
         with Client(url, sandbox.admin_key.key, timeout_s=120) as client:
-            if freemium:
+            if incidents is not None:
+                holds = play_incidents(client, url, incidents, window)
+            elif freemium:
                 holds = play_free_plan(client)
             else:
                 holds = _play(client) if trace is None else play_trace(client, trace)
@@ -61,6 +72,12 @@ def demo(
     say(f"  the key of the demo's workspace, for the API and the command line: {sandbox.admin_key.key}")
     if not holds:
         raise typer.Exit(1)
+
+
+def _starts_at(trace: Path | None, incidents: Path | None) -> datetime:
+    if incidents is not None:
+        return log_start(incidents)
+    return START if trace is None else trace_start(trace)
 
 
 def _play(client: Client) -> bool:
