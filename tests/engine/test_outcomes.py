@@ -90,7 +90,11 @@ def signer(party: Party) -> Signer:
 def deal(
     shop: Shop, contract: Contract, *parties: Party, live: bool = True, **proposal: Any
 ) -> DefinitionVersion:
-    terms: dict[str, Any] = {"effective_from": JANUARY, "retroactive": True, "live_from": JANUARY if live else None}
+    terms: dict[str, Any] = {
+        "effective_from": JANUARY,
+        "retroactive": True,
+        "live_from": JANUARY if live else None,
+    }
     with shop.engine.transaction(shop.workspace) as tx:
         version = propose(tx, Proposal(contract.id, "resolution", **(terms | proposal)), by="key_test")
         for party in parties:
@@ -420,3 +424,43 @@ def test_an_outcome_opens_to_its_evidence_and_a_bundle_has_the_same_bytes(opened
     shop.go(day(21))
     with shop.engine.transaction(shop.workspace) as tx:
         assert build_bundle(tx, contract.id, "resolution", keys=["c1"], at=day(10)) == bundle
+
+
+INTERCOM = {
+    "outcomes/fin.yaml": RESOLUTION.replace("outcome: resolution", "outcome: fin").replace(
+        "  model: graduated\n  tiers: [{up_to: 3, unit: 0.99}, {unit: 0.5}]\n",
+        "  model: per_unit\n  amount: 0.99\n  minimum: 50\n",
+    ),
+    "plans/seats.yaml": "plan: seats\nname: Seats and Fin\ncurrency: USD\nevery: month\n"
+    "fees: {seat: {amount: 29, per: seat}}\noutcomes: [fin]\n",
+}
+
+
+def test_seats_and_an_agent_paid_by_the_resolution_with_a_minimum(opened: Shops) -> None:
+    shop = opened.open(INTERCOM)
+    contract = shop.sell("acme", "seats", seats={"seat": Decimal(2)})
+    with shop.engine.transaction(shop.workspace) as tx:
+        terms = {"effective_from": JANUARY, "retroactive": True, "live_from": JANUARY}
+        version = propose(tx, Proposal(contract.id, "fin", **terms), by="key_test")  # type: ignore[arg-type]
+        for party in ("vendor", "customer"):
+            sign_definition(tx, contract.id, "fin", number=1, digest=version.digest, signer=signer(party))
+    # One conversation is charged once, however often it is solved; 60 of them in January, 10 in February.
+    send(shop, *(fact("acme", "solved", f"c{n}", day(2 + n % 20)) for n in range(60)))
+    send(shop, *(fact("acme", "solved", f"c{n}", day(25)) for n in range(60)))
+    shop.go(day(2, month=2))
+    first = shop.documents(contract=contract.id)[-1]
+    assert sum(line.amount for line in first.lines if line.kind == "outcome") == Decimal("59.40")
+    assert [line.amount for line in first.lines if line.kind == "fee"] == [Decimal(58)]
+    send(shop, *(fact("acme", "reopened", f"c{n}", day(3, month=2)) for n in range(15)))
+    send(shop, *(fact("acme", "solved", f"d{n}", day(4, month=2)) for n in range(10)))
+    shop.go(day(2, month=3))
+    second = shop.documents(contract=contract.id)[-1]
+    # January falls to 45 × 0.99 = 44.55, which its minimum raises to 50; February's 9.90 is raised to 50 as well.
+    by_period = {
+        index: sum(
+            each.amount for each in second.lines if each.kind == "outcome" and each.period_index == index
+        )
+        for index in (0, 1)
+    }
+    assert by_period == {0: Decimal("-9.40"), 1: Decimal(50)}
+    all_verify(shop, contract)
