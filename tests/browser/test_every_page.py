@@ -31,7 +31,14 @@ def paths(sandbox: Sandbox) -> list[str]:
             "/settings/keys",
             "/settings/people",
         ),
-        *("/settings/workspaces", "/settings/audit", "/search?q=zz"),
+        *(
+            "/alerts",
+            "/credits",
+            "/customers/acme/credits",
+            "/settings/workspaces",
+            "/settings/audit",
+            "/search?q=zz",
+        ),
     ]
 
 

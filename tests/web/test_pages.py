@@ -6,7 +6,7 @@ from html import unescape
 
 import pytest
 
-from tests.api.conftest import NOW, World, bearer, event, furnished, world  # noqa: F401 - fixtures
+from tests.api.conftest import CATALOG, NOW, World, bearer, event, furnished, world  # noqa: F401 - fixtures
 from tests.web.console import Console, amounts_of, sign_in, signed_up, text_of, token_of
 from valorem.engine.audit import list_audit, verify_audit
 from valorem.engine.workspaces import list_workspaces
@@ -16,7 +16,7 @@ PAGES = (
     "/", "/events", "/meters", "/catalog", "/catalog/versions/1", "/catalog/change", "/customers", "/customers/acme",
     "/customers/acme?by=model&meter=tokens", "/new-customer", "/customers/acme/contracts/new", "/invoices", "/clock",
     "/settings/keys", "/settings/people", "/settings/workspaces", "/settings/audit",
-    "/settings/audit?of=installation&verify=yes", "/search?q=zz", "/events?subject=acme&order=oldest",
+    "/settings/audit?of=installation&verify=yes", "/search?q=zz", "/events?subject=acme&order=oldest", "/alerts", "/credits", "/customers/acme/credits",
     "/event?source=/t&id=e1",
 )  # fmt: skip
 
@@ -189,6 +189,50 @@ def test_every_action_is_in_a_log_that_is_a_chain(furnished: World, console: Con
         )
         connection.execute("DELETE FROM audit_entry WHERE workspace = %s AND seq = 2", (workspace,))
         assert verify_audit(connection, workspace).broken_at == 3
+
+
+def test_an_invoice_is_written_off_for_a_reason(furnished: World, console: Console) -> None:  # noqa: F811
+    furnished.post("/v1/clock/advance", {"to": "2026-04-01T02:00:00Z"})
+    number = furnished.get("/v1/invoices").json()["items"][-1]["number"]
+    path = f"/invoices/{number}"
+    assert console.submit(f"{path}/settle", {"do": "write_off", "reason": ""}, page=path).status_code == 400
+    done = console.submit(f"{path}/settle", {"do": "write_off", "reason": "They are gone"}, page=path)
+    assert done.status_code == 303
+    assert "They are gone" in text_of(console.get(path).text)
+    assert furnished.get(f"/v1/invoices/{number}").json()["status"] == "uncollectible"
+    assert number in console.get("/invoices?status=uncollectible").text
+
+
+def test_credits_are_given_once_however_often_the_button_is_hit(furnished: World, console: Console) -> None:  # noqa: F811
+    files = {**CATALOG, "credits/coins.yaml": "credit: coins\nname: coin\n"}
+    applied = furnished.post("/v1/catalog/apply", {"files": files, "message": "m", "author": "a"})
+    assert applied.status_code == 201, applied.text
+    page = console.get("/customers/acme/credits").text
+    once = re.search(r'name="once" value="(\w+)"', page)
+    assert once is not None
+    form = {"csrf": token_of(page), "once": once[1], "credit": "coins", "amount": "50"}
+    for _ in range(2):
+        assert console.post("/customers/acme/credits", form).status_code == 303
+    balance = furnished.get("/v1/credits/balance?customer=acme&credit=coins").json()
+    assert "50" in str(balance)
+    assert "100" not in str(balance)
+    assert "50" in amounts_of(console.get("/customers/acme/credits").text)
+
+
+def test_an_endpoint_is_made_tested_and_removed(console: Console) -> None:
+    made = console.submit(
+        "/alerts/endpoints", {"kind": "webhook", "address": "https://hooks.example.com/x"}, page="/alerts"
+    )
+    assert "shown this once" in text_of(made.text)
+    link = re.search(r'href="/w/one(/alerts/endpoints/[^"]+)"', made.text)
+    assert link is not None
+    assert console.submit(f"{link[1]}/test", {}, page=link[1]).status_code == 303
+    assert console.submit(f"{link[1]}/replay", {"of": "day"}, page=link[1]).status_code == 303
+    assert console.submit(f"{link[1]}/delete", {}, page=link[1]).status_code == 303
+    assert "hooks.example.com" not in console.get("/alerts").text
+    bad = console.submit("/alerts/endpoints", {"kind": "webhook", "address": "ftp://x"}, page="/alerts")
+    assert bad.status_code == 400
+    assert 'value="ftp://x"' in bad.text
 
 
 def test_forms_keep_what_was_typed_and_say_what_is_wrong(console: Console) -> None:

@@ -79,7 +79,7 @@ def issued_by_month(tx: Transaction) -> list[Issued]:
 
 def stages(tx: Transaction) -> list[Stage]:
     """How many invoices stand at which status, and what they come to."""
-    return overview.stages(tx.connection, tx.workspace.id)
+    return overview.stages(tx.connection, tx.workspace.id, tx.now)
 
 
 def find_names(tx: Transaction, text: str, *, limit: int = 8) -> list[Hit]:

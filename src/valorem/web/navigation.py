@@ -26,7 +26,14 @@ class Link:
 
 
 GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
-    ("Today", (Link("home", "Home", "/", "home", "h"), Link("events", "Events", "/events", "events", "e"))),
+    (
+        "Today",
+        (
+            Link("home", "Home", "/", "home", "h"),
+            Link("events", "Events", "/events", "events", "e"),
+            Link("alerts", "Alerts", "/alerts", "alerts", "a"),
+        ),
+    ),
     (
         "What is sold",
         (
@@ -39,6 +46,7 @@ GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
         (
             Link("customers", "Customers", "/customers", "customers", "c"),
             Link("invoices", "Invoices", "/invoices", "invoices", "i"),
+            Link("credits", "Credits", "/credits", "credits", "r"),
         ),
     ),
     (

@@ -116,12 +116,15 @@ def issued_by_month(connection: Connection, workspace: int) -> list[Issued]:
     return [Issued(**row) for row in rows]
 
 
-def stages(connection: Connection, workspace: int) -> list[Stage]:
-    """How many invoices stand at which status, and what they come to."""
+def stages(connection: Connection, workspace: int, now: datetime) -> list[Stage]:
+    """How many invoices stand at which status as of an instant, and what they come to."""
     rows = connection.execute(
-        "SELECT status, currency, count(*) AS count, sum(total) AS total, min(issued_at) AS oldest FROM invoice"
-        " WHERE workspace = %s GROUP BY status, currency ORDER BY status, currency",
-        (workspace,),
+        "SELECT CASE WHEN status IN ('draft', 'void') THEN status WHEN owed <= 0 THEN 'paid'"
+        " WHEN status = 'uncollectible' THEN status WHEN overdue_at <= %s THEN 'overdue'"
+        " WHEN owed < total THEN 'partially_paid' ELSE 'finalised' END AS status,"
+        " currency, count(*) AS count, sum(total) AS total, min(issued_at) AS oldest FROM invoice"
+        " WHERE workspace = %s GROUP BY 1, 2 ORDER BY 1, 2",
+        (now, workspace),
     )
     return [Stage(**row) for row in rows]
 

@@ -1,10 +1,12 @@
 """The operator console: each module is one group of pages, and answers the question its page asks."""
 
 from valorem.web.console import (
+    alerts,
     catalog,
     change,
     clock,
     contracts,
+    credit_accounts,
     customers,
     events,
     home,
@@ -19,7 +21,8 @@ from valorem.web.standings import Watch
 
 def add_console(site: Site, watch: Watch) -> None:
     """Add every page of the console to a site."""
+    credit_accounts.add(site)  # before customers, whose address takes everything that follows
     for module in (home, events, customers, meters):
         module.add(site, watch)
-    for plain_module in (catalog, change, contracts, invoices, clock, settings, search):
+    for plain_module in (alerts, catalog, change, contracts, invoices, clock, settings, search):
         plain_module.add(site)

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import get_args
 from urllib.parse import urlencode
 
 from valorem.core.billing.explain import shortened
 from valorem.core.billing.invoice import Invoice, Line
-from valorem.core.errors import NotFoundError, ValoremError
+from valorem.core.errors import InvalidInputError, NotFoundError, ValoremError
 from valorem.core.insight.difference import Difference, difference_of
-from valorem.engine import closing, overview
+from valorem.engine import closing, overview, settling
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.invoices import (
@@ -20,12 +19,14 @@ from valorem.engine.invoices import (
     list_invoices,
     verify_invoice,
 )
-from valorem.store.postgres.invoices import InvoiceHeader, InvoiceStatus
+from valorem.store.postgres.invoices import InvoiceHeader
+from valorem.store.postgres.lives import STATUS_IS
 from valorem.web.charts.money import CAUSE_NAMES, difference_chart, waterfall_chart
 from valorem.web.site import Answer, Go, Page, Site, Visit
 
 _PAGE = 50
 _EVENTS = 50
+_ORDER = ("draft", "finalised", "overdue", "partially_paid", "paid", "uncollectible", "void")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,16 @@ def add(site: Site) -> None:
     site.page("/invoices", _list)
     site.action("/invoices/close", "invoices", _close)
     site.page("/invoices/{invoice}", _show)
+    site.action("/invoices/{invoice}/settle", "invoices", _settle)
     site.page("/invoices/{invoice}/lines/{line:int}", _line)
 
 
 def _list(visit: Visit) -> Page:
     asked = visit.query("status")
-    status: InvoiceStatus | None = next((each for each in get_args(InvoiceStatus) if each == asked), None)
+    status = next((each for each in STATUS_IS if each == asked), None)
     customer = visit.query("customer") or None
     with visit.reading() as tx:
-        found = list_invoices(
+        found = settling.list_standings(
             tx,
             customer=customer,
             status=status,
@@ -57,11 +59,13 @@ def _list(visit: Visit) -> Page:
             after=visit.query("after") or None,
             limit=_PAGE + 1,
         )
-        lanes = overview.stages(tx)
+        lanes = sorted(overview.stages(tx), key=lambda lane: _ORDER.index(lane.status))
         names = overview.customer_names(tx)
         now = tx.now
     rows = found[:_PAGE]
-    more = {"status": status, "customer": customer, "after": rows[-1].id} if len(found) > _PAGE else None
+    more = (
+        {"status": status, "customer": customer, "after": rows[-1].header.id} if len(found) > _PAGE else None
+    )
     values = {
         "here": "invoices",
         "rows": rows,
@@ -93,12 +97,13 @@ def _show(visit: Visit) -> Page:
         stored = get_invoice(tx, visit.path("invoice"))
         header, invoice = stored.header, stored.invoice
         customer = get_customer(tx, header.customer)
+        (standing,) = settling.standings(tx, [header])
         compared = _compared(tx, stored)
         verification: Verification | None = None
         if visit.query("verify") and header.number is not None:
             verification = verify_invoice(tx, header.id)
         now = tx.now
-    steps = _steps(invoice)
+    steps = [*_steps(invoice), *_settled(stored)]
     values = {
         "here": "invoices",
         "stored": stored,
@@ -106,7 +111,10 @@ def _show(visit: Visit) -> Page:
         "invoice": invoice,
         "customer": customer,
         "lines": list(enumerate(invoice.lines, 1)),
-        "waterfall": waterfall_chart("waterfall", steps, invoice.currency, invoice.total) if steps else None,
+        "standing": standing,
+        "total": invoice.total if header.total is None else header.total,
+        "settlement": stored.settled.settlement if stored.settled else None,
+        "waterfall": waterfall_chart("waterfall", steps, invoice.currency, _due(stored)) if steps else None,
         "compared": compared,
         "bridge": None
         if compared is None
@@ -126,6 +134,46 @@ def _steps(invoice: Invoice) -> list[tuple[str, Decimal]]:
         label = late + ((line.description.partition(":")[0]) if line.kind == "usage" else line.description)
         sums[label] = sums.get(label, Decimal(0)) + line.amount
     return [(label, amount) for label, amount in sums.items() if amount]
+
+
+def _settled(stored: StoredInvoice) -> list[tuple[str, Decimal]]:
+    """The steps from the lines' sum to what is due: prepaid credit, taxes, the customer's balance."""
+    if stored.settled is None:
+        return []
+    found = stored.settled.settlement
+    steps = [("prepaid", -sum(found.prepaid_before, Decimal(0)))]
+    if stored.settled.amounts == "exclusive":
+        steps += [(total.rate.name, total.amount) for total in found.taxed.totals]
+    steps += [
+        ("prepaid after tax", -found.prepaid_after),
+        ("balance", -found.balance_used),
+        ("to balance", found.to_balance),
+    ]
+    return [(label, amount) for label, amount in steps if amount]
+
+
+def _due(stored: StoredInvoice) -> Decimal:
+    return stored.invoice.total if stored.settled is None else stored.settled.settlement.due
+
+
+def _settle(visit: Visit) -> Answer:
+    """Write an invoice off, or void it, for a reason that stays on it."""
+    invoice, reason = visit.path("invoice"), visit.form.get("reason", "").strip()
+    verbs = {"void": settling.void, "write_off": settling.write_off}
+    verb = verbs.get(visit.form.get("do", ""))
+    if verb is None:
+        raise InvalidInputError("say what to do with it", field="do")
+    with visit.acting() as tx:
+        (before,) = settling.standings(tx, [get_invoice(tx, invoice).header])
+        after = verb(tx, invoice, reason=reason)
+        deed = visit.deed(
+            f"invoice.{visit.form['do']}",
+            after.header.number or invoice,
+            before={"status": before.status},
+            after={"status": after.status, "reason": reason},
+        )
+        visit.note(tx, deed)
+    return Go(f"{visit.home}/invoices/{invoice}", f"It is {after.status} now.")
 
 
 def _compared(tx: Transaction, stored: StoredInvoice) -> Compared | None:
