@@ -17,7 +17,7 @@ from valorem.core.errors import OverloadedError
 from valorem.core.numbers import ONE
 from valorem.engine.budgeting import hard_stop
 from valorem.engine.engine import Engine, Transaction
-from valorem.engine.entitlements import Knowledge, Known, counted, has_values, question
+from valorem.engine.entitlements import Knowledge, Known, counted, question
 from valorem.engine.paywalls import Paywalls
 from valorem.store.postgres import checks
 
@@ -125,7 +125,7 @@ class Checker:
             questions = [question(connection.raw, workspace, known, each.feature, at) for each in asked]
             stretches = [stretch for each in questions for stretch in each.stretches]
             seen, found = connection.look(
-                workspace, subject, known.customer, known.subjects, stretches, values=has_values(known)
+                workspace, subject, known.customer, known.subjects, stretches, detail=known.detail
             )
             now = seen.clock_at or self._engine.real_now()
             if seen.stamp != known.stamp or (seen.clock_at is not None and seen.clock_at != at):

@@ -20,7 +20,7 @@ from valorem.core.numbers import ONE, ZERO
 from valorem.engine import recording
 from valorem.engine.checking import CheckResult, result_of, stopped_by_budget
 from valorem.engine.engine import Engine, Transaction
-from valorem.engine.entitlements import Knowledge, Known, counted, has_values, question
+from valorem.engine.entitlements import Knowledge, Known, counted, question
 from valorem.engine.ingest import Batch, Writer
 from valorem.engine.recording import Candidate, ItemResult, RecordedBeforeError
 from valorem.store.postgres import ingest, limits, workspaces
@@ -293,7 +293,7 @@ class _Deciding:
                 self._tx.workspace.id,
                 known.subjects,
                 looked.stretches,
-                values=has_values(known),
+                detail=known.detail,
             )
             under, gate = counted(known, looked, found)
             self._counted.setdefault(place, under)

@@ -31,7 +31,7 @@ from valorem.engine.engine import Transaction
 from valorem.engine.meters import revision_ids
 from valorem.store.postgres import contracts, customers, limits
 from valorem.store.postgres.database import Connection
-from valorem.store.postgres.limits import Found, Stretch
+from valorem.store.postgres.limits import Detail, Found, Stretch
 
 _MOST_CONTRACTS = 200
 _MOST_KEPT = 20_000
@@ -55,6 +55,7 @@ class Known:
         has_hard_budgets: Whether a budget of the customer may stop it.
         valid_from: What is said here holds from this instant on,
         valid_until: and before this one.
+        detail: How much of the counters its checks read.
         spans: Windows that were worked out.
     """
 
@@ -71,6 +72,7 @@ class Known:
     has_hard_budgets: bool
     valid_from: datetime
     valid_until: datetime | None
+    detail: Detail
     spans: dict[Window, Span] = field(default_factory=dict)
 
     def holds_at(self, at: datetime) -> bool:
@@ -157,6 +159,7 @@ def find_out(tx: Transaction, subject: str) -> Known:
     concessions = [] if key is None else read_concessions(tx, key)
     trial_ends = trial_end(contract, plan) if contract is not None and plan is not None else None
     grants = grants_at(contract, catalog, concessions, tx.now, trial_ends)
+    revisions = _revisions(tx, catalog, grants.values())
     instants = sorted({*starts, *edges(contract, concessions, grants, trial_ends)})
     place = bisect_right(instants, tx.now)
     return Known(
@@ -168,11 +171,12 @@ def find_out(tx: Transaction, subject: str) -> Known:
         plan=plan,
         catalog=catalog,
         grants=grants,
-        revisions=_revisions(tx, catalog, grants.values()),
+        revisions=revisions,
         since=EPOCH if contract is None else contract.first_start or contract.start,
         has_hard_budgets=key is not None and any(each.kind == "hard" for each in read_budgets(tx, key)),
         valid_from=instants[place - 1] if place else EPOCH,
         valid_until=instants[place] if place < len(instants) else None,
+        detail=_detail(grants.values(), [meter for _, meter in revisions.values()]),
     )
 
 
@@ -262,11 +266,20 @@ def counted(
     return each, gate
 
 
-def has_values(known: Known) -> bool:
-    """Whether any limited feature counts distinct values."""
-    return any(meter.aggregation.values for _, meter in known.revisions.values())
+def _detail(grants: Iterable[Grant], meters: Iterable[Meter]) -> Detail:
+    if not all(is_sum(meter) for meter in meters):
+        return "all"
+    apart = any(owned.limit.dimensions for grant in grants for owned in grant.limits)
+    return "sums" if apart else "totals"
+
+
+def is_sum(meter: Meter) -> bool:
+    """Whether the number and the sum of a meter's readings are all that its value takes."""
+    aggregation = meter.aggregation
+    return (aggregation.valueless or aggregation.total) and not aggregation.moment
 
 
 def _use(meter: Meter, found: Sequence[Found]) -> Use:
     names = meter.dimension_names
-    return [(dict(zip(names, one.dimensions, strict=True)), one.tally) for one in found]
+    # Totals tell nothing apart, and nothing looks at their dimensions.
+    return [(dict(zip(names, one.dimensions, strict=False)), one.tally) for one in found]

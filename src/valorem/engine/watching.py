@@ -25,7 +25,7 @@ from valorem.core.time import quarter_hour_of
 from valorem.core.units import write_span
 from valorem.engine.budgeting import read_budgets, spent_under
 from valorem.engine.engine import Transaction
-from valorem.engine.entitlements import Known, counted, find_out, question
+from valorem.engine.entitlements import Known, counted, find_out, is_sum, question
 from valorem.engine.measuring import measure
 from valorem.engine.meters import revision_ids
 from valorem.engine.spending import Spending, spending_of
@@ -251,7 +251,7 @@ class _Looking:
                 self._tx.workspace.id,
                 self._known.subjects,
                 looked.stretches,
-                values=meter.aggregation.values,
+                detail="sums" if is_sum(meter) else "all",
             )
             under, _ = counted(self._known, looked, found)
             feed = Feed(revision, ONE if _is_additive(meter) else None)

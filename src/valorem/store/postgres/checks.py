@@ -68,7 +68,7 @@ class CheckConnection:
         subjects: Sequence[str],
         stretches: Sequence[Stretch],
         *,
-        values: bool,
+        detail: limits.Detail,
     ) -> tuple[Seen, list[list[Found]]]:
         """Read the stamp of a customer and the use in several stretches, in one round trip.
 
@@ -80,7 +80,8 @@ class CheckConnection:
             use = None
             if stretches:
                 use = self.raw.execute(
-                    limits.USE, limits.use_values(workspace, subjects, stretches, values=values)
+                    limits.USE[detail],
+                    limits.use_values(workspace, subjects, stretches),
                 )
             row = stamp.fetchone()
             assert row is not None

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 
 import msgspec
 from psycopg.types.json import Jsonb
 
 from valorem.core.ids import part_of
-from valorem.core.metering.tally import Tally
+from valorem.core.metering.tally import Tally, merge
 from valorem.core.numbers import ZERO
 from valorem.store.postgres.counters import Dimensions, read_dimensions
 from valorem.store.postgres.database import Connection, Row
@@ -29,26 +29,49 @@ SELECT concat_ws(' ',
         WHERE b.part = %(part)s AND b.workspace = %(workspace)s AND b.customer = %(customer)s)
 ) AS stamp, (SELECT clock_at FROM workspace WHERE id = %(workspace)s) AS clock_at
 """
-USE: LiteralString = """
+# One look into the primary key for each stretch and subject; a join written flat would read all a subject ever used.
+_WANTED: LiteralString = """
 WITH wanted AS (
     SELECT * FROM unnest(%(places)s::integer[], %(revisions)s::integer[], %(starts)s::timestamptz[],
         %(ends)s::timestamptz[]) AS wanted (place, revision, starts, ends)
 ), whose AS (
     SELECT * FROM unnest(%(parts)s::smallint[], %(subjects)s::text[]) AS whose (part, subject)
 )
-SELECT place, dimensions, sum(n)::bigint AS n, sum(total) AS total, sum(moment) AS moment, min(low) AS low,
-    max(high) AS high,
-    (array_agg(last ORDER BY last_at DESC, last_key DESC) FILTER (WHERE last_at IS NOT NULL))[1] AS last,
-    max(last_at) AS last_at, min(bucket) FILTER (WHERE n > 0) AS oldest, NULL AS value
-FROM wanted CROSS JOIN whose JOIN counter USING (part, subject, revision)
-WHERE workspace = %(workspace)s AND bucket >= starts AND bucket < ends
-GROUP BY 1, 2
-UNION ALL
-SELECT place, dimensions, sum(n)::bigint, NULL, NULL, NULL, NULL, NULL, NULL, NULL, value
-FROM wanted CROSS JOIN whose JOIN counter_value USING (part, subject, revision)
-WHERE %(with_values)s AND workspace = %(workspace)s AND bucket >= starts AND bucket < ends
-GROUP BY 1, 2, value HAVING sum(n) > 0
 """
+_INSIDE: LiteralString = """
+    WHERE part = whose.part AND workspace = %(workspace)s AND subject = whose.subject
+        AND revision = wanted.revision AND bucket >= wanted.starts AND bucket < wanted.ends
+"""
+#: How much of the counters is read: totals over all dimension values, sums by them, or everything a tally holds.
+Detail = Literal["totals", "sums", "all"]
+_TOTALS: LiteralString = f"""{_WANTED}
+SELECT place, used.* FROM wanted CROSS JOIN whose CROSS JOIN LATERAL (
+    SELECT '[]' AS dimensions, coalesce(sum(n), 0)::bigint AS n, sum(total) AS total,
+        min(bucket) FILTER (WHERE n > 0) AS oldest
+    FROM counter {_INSIDE}
+) used
+"""
+_SUMS: LiteralString = f"""{_WANTED}
+SELECT place, used.* FROM wanted CROSS JOIN whose CROSS JOIN LATERAL (
+    SELECT dimensions, sum(n)::bigint AS n, sum(total) AS total, min(bucket) FILTER (WHERE n > 0) AS oldest
+    FROM counter {_INSIDE} GROUP BY dimensions
+) used
+"""
+_ALL: LiteralString = f"""{_WANTED}
+SELECT place, used.* FROM wanted CROSS JOIN whose CROSS JOIN LATERAL (
+    SELECT dimensions, sum(n)::bigint AS n, sum(total) AS total, sum(moment) AS moment, min(low) AS low,
+        max(high) AS high,
+        (array_agg(last ORDER BY last_at DESC, last_key DESC) FILTER (WHERE last_at IS NOT NULL))[1] AS last,
+        max(last_at) AS last_at, min(bucket) FILTER (WHERE n > 0) AS oldest, NULL AS value
+    FROM counter {_INSIDE} GROUP BY dimensions
+    UNION ALL
+    SELECT dimensions, sum(n)::bigint, NULL, NULL, NULL, NULL, NULL, NULL, NULL, value
+    FROM counter_value {_INSIDE} GROUP BY dimensions, value HAVING sum(n) > 0
+) used
+"""
+
+
+USE: dict[Detail, LiteralString] = {"totals": _TOTALS, "sums": _SUMS, "all": _ALL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +135,7 @@ def use(
     subjects: Sequence[str],
     stretches: Sequence[Stretch],
     *,
-    values: bool,
+    detail: Detail,
 ) -> list[list[Found]]:
     """What was counted in several stretches, in one statement.
 
@@ -121,21 +144,19 @@ def use(
         workspace: The workspace's id.
         subjects: The customer's.
         stretches: What to look at.
-        values: Whether any of the meters counts distinct values.
+        detail: How much of the counters is needed; in totals no dimension has a value.
 
     Returns:
         For each stretch one entry for each combination of dimension values.
     """
     if not stretches:
         return []
-    rows = connection.execute(USE, use_values(workspace, subjects, stretches, values=values))
+    rows = connection.execute(USE[detail], use_values(workspace, subjects, stretches))
     return read_use(rows, len(stretches))
 
 
-def use_values(
-    workspace: int, subjects: Sequence[str], stretches: Sequence[Stretch], *, values: bool
-) -> dict[str, object]:
-    """The values of :data:`USE`."""
+def use_values(workspace: int, subjects: Sequence[str], stretches: Sequence[Stretch]) -> dict[str, object]:
+    """The values of every statement of :data:`USE`."""
     return {
         "workspace": workspace,
         "places": list(range(len(stretches))),
@@ -144,21 +165,27 @@ def use_values(
         "ends": [one.end for one in stretches],
         "parts": [part_of(workspace, subject) for subject in subjects],
         "subjects": list(subjects),
-        "with_values": values,
     }
 
 
 def read_use(rows: Iterable[Row], stretches: int) -> list[list[Found]]:
-    """What :data:`USE` found, by stretch."""
+    """What was found, by stretch, the subjects together."""
     found: list[dict[str, Found]] = [{} for _ in range(stretches)]
     distinct: dict[tuple[int, str], dict[str, int]] = {}
     for row in rows:
-        if row["value"] is None:
-            found[row["place"]][row["dimensions"]] = Found(
-                read_dimensions(row["dimensions"]), _tally(row), row["oldest"]
-            )
+        dimensions, here = row["dimensions"], found[row["place"]]
+        if row.get("value") is None:
+            known = here.get(dimensions)
+            oldest = row["oldest"]
+            if known is None:
+                here[dimensions] = Found(read_dimensions(dimensions), _tally(row), oldest)
+            else:
+                instants = [at for at in (known.oldest, oldest) if at is not None]
+                tally = merge(known.tally, _tally(row))
+                here[dimensions] = Found(known.dimensions, tally, min(instants, default=None))
         else:
-            distinct.setdefault((row["place"], row["dimensions"]), {})[row["value"]] = row["n"]
+            counts = distinct.setdefault((row["place"], dimensions), {})
+            counts[row["value"]] = counts.get(row["value"], 0) + row["n"]
     for (place, dimensions), counts in distinct.items():
         known = found[place][dimensions]
         tally = msgspec.structs.replace(known.tally, values=counts)
@@ -254,6 +281,8 @@ def note_paywall(
 
 
 def _tally(row: Row) -> Tally:
+    if "moment" not in row:
+        return Tally(row["n"], row["total"] or ZERO)
     return Tally(
         row["n"],
         row["total"] or ZERO,
