@@ -207,7 +207,7 @@ class _Deciding:
             try:
                 if not isinstance(one, Candidate):
                     raise InvalidInputError(
-                        one.reason or "the event was rejected", field=one.field, hint=one.hint
+                        one.reason or "the event was rejected", field=f"consume.{one.field}", hint=one.hint
                     )
                 outcomes.append(self._decide(known[one.event.subject], consumption, one, fingerprints))
             except ValoremError as error:

@@ -1,0 +1,174 @@
+"""Checks, budgets, alerts, endpoints and reports through the client, over the whole application without a network."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from tests.engine.billing import JANUARY
+from tests.engine.limiting import FREEMIUM, NOON
+from valorem.app import assemble
+from valorem.client import ApiError, Client
+from valorem.client.call import Call
+from valorem.engine.engine import Engine
+from valorem.engine.ingest import Ingestor
+from valorem.engine.keys import issue_key
+from valorem.engine.workspaces import create_workspace
+from valorem.store.postgres.database import Database
+
+
+@pytest.fixture
+def client(database_url: str) -> Iterator[Client]:
+    database = Database(database_url)
+    engine = Engine(database, lambda: datetime(2026, 6, 1, tzinfo=UTC))
+    ingestor = Ingestor(engine)
+    workspace = create_workspace(engine, name="one", clock_at=NOON)
+    key = issue_key(engine, workspace.id, name="test", scopes=["admin"]).key
+    try:
+        with Client(app=assemble(engine, ingestor, loopback=True), key=key) as client:
+            client.apply_catalog(FREEMIUM, message="open", author="test")
+            client.create_customer("ada", "Ada", "USD", aliases=["org_1"])
+            client.create_contract("ada", "free", start=JANUARY)
+            yield client
+    finally:
+        ingestor.drain()
+        database.close()
+
+
+def use(number: int) -> dict[str, object]:
+    return {"id": f"u{number}", "source": "/t", "type": "call", "data": {"n": 1, "model": "a", "user": "ann"}}
+
+
+def test_a_check_answers_with_everything_a_caller_needs(client: Client) -> None:
+    for number in range(10):
+        assert client.check("ada", "batch_jobs", consume=use(number)).consumed == "recorded"
+    found = client.check("org_1", ["batch_jobs", "sso", "projects"])
+    assert (found.customer, found.allowed, found.as_of, found.stale) == ("ada", False, NOON, False)
+    jobs, sso, projects = found.results
+    assert (jobs.reason, jobs.used, jobs.limit, jobs.remaining) == ("limit_reached", 10, 10, 0)
+    assert (jobs.window, jobs.resets_at, jobs.origin) == ("day", datetime(2026, 1, 11, tzinfo=UTC), "plan")
+    assert [(each.window, each.remaining) for each in jobs.limits] == [
+        ("day", Decimal(0)),
+        ("month", Decimal(90)),
+    ]
+    assert jobs.prompt is not None
+    assert (jobs.prompt.plan, jobs.prompt.fees, jobs.prompt.limit) == (
+        "business",
+        {"base": Decimal(100)},
+        500,
+    )
+    assert (sso.allowed, sso.reason) == (False, "not_granted")
+    assert (projects.allowed, projects.value) == (True, "3")
+    assert client.check("ada", "batch_jobs", consume=use(3)).consumed == "duplicate"
+    assert client.check("ada", "batch_jobs", consume=use(11)).consumed == "denied"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"customer": "ada"}, "body"),
+        ({"customer": "ada", "feature": "batch_jobs", "features": ["sso"]}, "body"),
+        ({"customer": "ada", "feature": "batch_jobs", "quantity": 0.5e400}, None),
+        ({"customer": "ada", "feature": "batch_jobs", "balance": 5}, "balance"),
+        ({"customer": "ada", "feature": "batch_jobs", "consume": {"id": "x"}}, "consume.type"),
+        (
+            {"customer": "ada", "feature": "batch_jobs", "consume": {**use(1), "subject": "bob"}},
+            "consume.subject",
+        ),
+        (
+            {
+                "customer": "ada",
+                "feature": "batch_jobs",
+                "consume": {**use(1), "time": "2026-01-10T12:00:00Z"},
+            },
+            "consume.time",
+        ),
+    ],
+)
+def test_a_check_that_asks_nothing_is_told_so(
+    client: Client, body: dict[str, object], field: str | None
+) -> None:
+    if body.get("quantity"):
+        body["quantity"] = "1e400"
+    with pytest.raises(ApiError) as refused:
+        client.call(Call("POST", "/v1/check", dict, body=body))
+    assert refused.value.status == 400
+    if field is not None:
+        assert refused.value.field == field
+
+
+def test_concessions_budgets_and_rules_over_the_client(client: Client) -> None:
+    made = client.grant_concession("ada", "batch_jobs", raised_by=5, origin="promotion")
+    assert client.check("ada", "batch_jobs").results[0].limit == 15
+    client.end_concession("ada", made.id)
+    assert [one.id for one in client.list_concessions("ada").items] == [made.id]
+    client.grant_concession("ada", "sso", value=True)
+    assert client.check("ada", "sso").results[0].origin == "override"
+    budget = client.create_budget("ada", "50", kind="hard", at=["50%"])
+    (shown,) = client.list_budgets("ada").items
+    assert (shown.id, shown.spent, shown.left) == (budget.id, Decimal(0), Decimal(50))
+    client.remove_budget("ada", budget.id)
+    assert client.list_budgets("ada").items == []
+    rule = client.add_alert_rule("usage", ["3"], customer="ada", on="jobs")
+    for number in range(3):
+        client.check("ada", "batch_jobs", consume=use(number))
+    (crossed,) = client.list_crossings(customer="ada").items
+    assert (crossed.alert, crossed.threshold, crossed.level) == ("usage:jobs", "3", Decimal(3))
+    assert [one.id for one in client.list_alert_rules(customer="ada").items] == [rule.id]
+    client.remove_alert_rule(rule.id, customer="ada")
+
+
+def test_endpoints_keep_their_secret_to_themselves(client: Client) -> None:
+    made = client.create_endpoint("https://example.com/hooks", topics=["alert.*"])
+    assert made.secret is not None
+    assert made.secret.startswith("whsec_")
+    (listed,) = client.list_endpoints().items
+    assert listed.secret is None
+    rotated = client.rotate_endpoint_secret(made.id)
+    assert rotated.secret not in (None, made.secret)
+    assert client.update_endpoint(made.id, state="disabled").reason == "disabled by hand"
+    assert client.list_deliveries(made.id).items == []
+    client.delete_endpoint(made.id)
+    for url in ("https://169.254.169.254/", "http://example.com/", "https://user@example.com/"):
+        with pytest.raises(ApiError) as refused:
+            client.create_endpoint(url)
+        assert (refused.value.status, refused.value.field) == (400, "url")
+    with pytest.raises(ApiError, match="no topic"):
+        client.create_endpoint("https://example.com/", topics=["alert.nonsense"])
+
+
+def test_an_upgrade_keeps_what_was_used_and_is_one_call(client: Client) -> None:
+    (contract,) = client.list_contracts(customer="ada").items
+    for number in range(10):
+        client.check("ada", "batch_jobs", consume=use(number))
+    assert not client.check("ada", "batch_jobs").allowed
+    client.change_contract(contract.id, [{"kind": "plan", "plan": "business"}], effective="now")
+    after = client.check("ada", "batch_jobs").results[0]
+    assert (after.allowed, after.used, after.limit) == (True, Decimal(10), Decimal(500))
+
+
+def test_the_weekly_report_is_computed_from_what_happened(client: Client) -> None:
+    client.create_customer("bob", "Bob", "USD")
+    client.create_contract("bob", "free", start=JANUARY)
+    (contract,) = client.list_contracts(customer="ada").items
+    for number in range(10):
+        client.check("ada", "batch_jobs", consume=use(number))
+    client.check("ada", "batch_jobs")
+    client.change_contract(contract.id, [{"kind": "plan", "plan": "business"}], effective="now")
+    client.advance_clock(to=NOON + timedelta(hours=1))
+    report = client.weekly_report(plan="free")
+    found = {step.step: step.customers for step in report.funnel.steps}
+    assert found == {
+        "signed_up": 2,
+        "activated": 1,
+        "at_80": 1,
+        "at_cap": 1,
+        "prompt_shown": 1,
+        "upgraded": 1,
+    }
+    assert report.crossed == {"limit": 2}
+    assert report.walls == {"batch_jobs": 1}
+    assert "first success" in report.markdown
+    assert report.html.startswith("<!doctype html>")
+    assert {one.plan for one in report.margins} == {"free", "business"}
