@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect, sync_playwright
 
 from tests.api.conftest import CATALOG, bearer
 from tests.web.console import OWNER, PASSWORD
@@ -170,6 +170,25 @@ class Watched:
 Opens = Callable[..., Watched]
 
 
+def watch(watched: Watched, page: Page, home: str) -> None:
+    """Note every console error, script error and request to elsewhere."""
+
+    def heard(said: ConsoleMessage) -> None:
+        if said.type == "error":
+            watched.faults.append(f"console: {said.text}")
+
+    def failed(error: Error) -> None:
+        watched.faults.append(f"error: {error}")
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((home, "data:")):
+            watched.faults.append(f"elsewhere: {request.url}")
+
+    page.on("console", heard)
+    page.on("pageerror", failed)
+    page.on("request", asked)
+
+
 @pytest.fixture
 def open_page(chromium: Browser, site: Site) -> Iterator[Opens]:
     """Opens a watched page in a mode; signed in, unless told otherwise."""
@@ -186,16 +205,7 @@ def open_page(chromium: Browser, site: Site) -> Iterator[Opens]:
         contexts.append(context)
         page = context.new_page()
         watched = Watched(page, site.url)
-        page.on(
-            "console", lambda said: said.type == "error" and watched.faults.append(f"console: {said.text}")
-        )
-        page.on("pageerror", lambda error: watched.faults.append(f"error: {error}"))
-        page.on(
-            "request",
-            lambda asked: (
-                asked.url.startswith((site.url, "data:")) or watched.faults.append(f"elsewhere: {asked.url}")
-            ),
-        )
+        watch(watched, page, site.url)
         if signed_in:
             ensure_owner(site.engine)
             page.goto(f"{site.url}/sign-in")

@@ -225,7 +225,7 @@ def test_a_note_sends_money_back_once(till: Till) -> None:
 
 
 def test_two_workers_at_once_take_it_once(till: Till) -> None:
-    import threading  # noqa: PLC0415
+    import threading
 
     till.ask()
     threads = [threading.Thread(target=collect, args=(till.engine, till.shop.workspace)) for _ in range(4)]

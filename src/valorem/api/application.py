@@ -20,7 +20,7 @@ from valorem.api import (
     contract_changes,
     contracts,
     credit_notes,
-    credits,
+    credits,  # noqa: A004 - the noun of the room
     customers,
     events,
     health,

@@ -214,7 +214,7 @@ def subscription_change(inputs: Inputs) -> Any:
         for name in ("from", "to")
     ]
     account = books(offers, instant(inputs["start"]), billing=inputs.get("billing", "anniversary"))
-    effective = plan_change_at(account.contract, offers[0].policies, *offers, requested)
+    effective = plan_change_at(account.contract, offers[0].policies, offers[0], offers[1], requested)
     index = period_index_at(account.contract, effective)
     border = contract_boundary(account.contract, index)
     for each in range(index + 1):  # what is billed before anybody asks for a change

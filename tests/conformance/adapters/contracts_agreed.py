@@ -125,11 +125,11 @@ def breakdown(inputs: Inputs) -> Any:
         match = re.fullmatch(r"(metric-limited|plan-limited|unlimited)(?: ([\w+]+))? (\d+)", text)
         if match is None:
             raise Unsupported(f"a coupon written as {text}")
-        names = {
-            "metric-limited": lambda m: tuple(m[2].split("+")),
-            "plan-limited": lambda m: tuple(groups[m[2]]),
-            "unlimited": lambda _: None,
-        }[match[1]](match)
+        names: tuple[str, ...] | None = None
+        if match[1] == "metric-limited":
+            names = tuple(match[2].split("+"))
+        elif match[1] == "plan-limited":
+            names = tuple(groups[match[2]])
         amounts.append((number(match[3]), names))
     discounts = [
         Discount(id=f"coupon_{place}", amount=amount, lasts="once", only=names)

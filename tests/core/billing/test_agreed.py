@@ -94,7 +94,11 @@ def test_tiers_and_included_quantities_run_on_through_a_change_of_terms_or_begin
 
 
 def test_phases_ramp_a_contract_from_its_start():
-    phases = ({"lasts": "2 months", "multiplier": "0.5"}, {"lasts": "1 month", "fees": {"base": 20}}, {})
+    phases: tuple[dict[str, object], ...] = (
+        {"lasts": "2 months", "multiplier": "0.5"},
+        {"lasts": "1 month", "fees": {"base": 20}},
+        {},
+    )
     held = account(SetPhases.model_validate({"phases": phases}))
     assert months(held, "2026-04-15") == [D(15), D(15), D(20), D(30)]
 

@@ -69,9 +69,7 @@ def test_everybodys_usage_is_billed_exactly_once(rows):
     members = []
     for number, (above, payer, tiers) in enumerate(rows):
         parent = f"c{above % number}" if number else None
-        members.append(
-            Account(f"c{number}", parent, payer if parent else "self", tiers)  # type: ignore[arg-type]
-        )
+        members.append(Account(f"c{number}", parent, payer if parent else "self", tiers))
     accounts = family(*members)
     billed = [
         member for key in accounts.accounts for pool in accounts.counted(key) for member in pool.members

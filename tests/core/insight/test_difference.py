@@ -70,7 +70,8 @@ def bill(lines: Sequence[Line], *, days: int = 31, currency: str = "USD") -> Inv
 def parts(
     before: Sequence[Line], after: Sequence[Line], days: tuple[int, int] = (31, 31)
 ) -> dict[str, Decimal]:
-    return dict(difference_of(bill(before, days=days[0]), bill(after, days=days[1])).parts)
+    found = difference_of(bill(before, days=days[0]), bill(after, days=days[1])).parts
+    return {str(cause): amount for cause, amount in found.items()}
 
 
 def test_twice_as_much_is_all_quantity() -> None:

@@ -37,7 +37,7 @@ MOST = Decimal("999999999999999999.999999999999")
 @pytest.fixture(scope="module")
 def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     pytest.importorskip("chdb", reason="ClickHouse in process is not installed (pip install chdb, 0.5 GB)")
-    import clickhouse_connect  # noqa: PLC0415 - an optional extra
+    import clickhouse_connect
 
     client = clickhouse_connect.get_client(interface="chdb", path=str(tmp_path_factory.mktemp("clickhouse")))
     yield client

@@ -1,7 +1,7 @@
 """A customer: who is charged, and the subjects its events come under."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from valorem.core.billing.parties import BillingDetails
@@ -37,7 +37,7 @@ class Customer:
     subjects: tuple[str, ...]
     metadata: Mapping[str, str]
     created_at: datetime
-    billing: BillingDetails = BillingDetails()
+    billing: BillingDetails = field(default_factory=BillingDetails)
 
     def __post_init__(self) -> None:
         check_subject(self.key, "key")

@@ -115,7 +115,7 @@ def insert(
     workspace: int,
     table: Table,
     customer: str,
-    id: str,
+    id: str,  # noqa: A002 - as the table names it
     terms: dict[str, Any],
     now: datetime,
 ) -> None:
@@ -135,7 +135,7 @@ def update(
     workspace: int,
     table: Table,
     customer: str,
-    id: str,
+    id: str,  # noqa: A002 - as the table names it
     terms: dict[str, Any],
 ) -> bool:
     """Replace one; whether there was one."""

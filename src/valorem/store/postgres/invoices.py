@@ -140,7 +140,8 @@ def load_page(
     limit: int = 50,
 ) -> list[InvoiceHeader]:
     """Headers in order of id (that is, of issue), or the newest first, from after an id on."""
-    conditions, values = ["workspace = %s"], [workspace]
+    conditions = ["workspace = %s"]
+    values: list[object] = [workspace]
     if after:
         conditions.append("id < %s" if newest_first else "id > %s")
         values.append(after)
@@ -157,7 +158,7 @@ def load_page(
     statement = (
         f"SELECT {_COLUMNS} FROM invoice WHERE {' AND '.join(conditions)} ORDER BY id {order} LIMIT %s"
     )
-    return [InvoiceHeader(**row) for row in connection.execute(statement, (*values, limit))]  # type: ignore[call-overload]
+    return [InvoiceHeader(**row) for row in connection.execute(statement, (*values, limit))]
 
 
 def load_earlier(

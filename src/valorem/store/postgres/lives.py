@@ -164,7 +164,7 @@ def page(
         conditions.append(STATUS_IS[status])
     order = "DESC" if newest_first else "ASC"
     statement = f"SELECT id FROM invoice WHERE {' AND '.join(conditions)} ORDER BY id {order} LIMIT %(limit)s"
-    return [row["id"] for row in connection.execute(statement, values)]  # type: ignore[call-overload]
+    return [row["id"] for row in connection.execute(statement, values)]
 
 
 def owing(connection: Connection, workspace: int, *, after: str, limit: int) -> list[str]:
