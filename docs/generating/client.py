@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from docs.generating.markdown import markdown, page
-from valorem.client import Client, methods
+from valorem.client import Client
+from valorem.client.call import Method
 
 
 def client() -> str:
     """Every method of the client."""
-    calls = [function for name, function in vars(methods).items() if _is_call(name, function)]
+    calls = [
+        one.__wrapped__ for base in Client.__mro__ for one in vars(base).values() if isinstance(one, Method)
+    ]
     own = [getattr(Client, name) for name in ("track", "flush", "close")]
     return page(
         "Client",
@@ -20,12 +23,6 @@ def client() -> str:
         f"```python\nClient{_signature(Client, own=True)}\n```\n\n{_prose(Client)}",
         *(_section(function, own=True) for function in own),
         *(_section(function, own=False) for function in calls),
-    )
-
-
-def _is_call(name: str, function: object) -> bool:
-    return (
-        inspect.isfunction(function) and not name.startswith("_") and function.__module__ == methods.__name__
     )
 
 

@@ -108,7 +108,7 @@ def stops_at(limit: Limit) -> Decimal | None:
 #: One limit on a feature, or several of which the tightest answers.
 Limits = Annotated[
     tuple[Limit, ...],
-    BeforeValidator(_listed),
+    BeforeValidator(_listed, json_schema_input_type=Limit | tuple[Limit, ...]),
     Field(min_length=1, max_length=20),
 ]
 
