@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from valorem.engine.engine import Engine
     from valorem.engine.ingest import Ingestor
     from valorem.engine.worker import Worker
+    from valorem.web.openid import Provider
 
 log = logging.getLogger("valorem")
 
@@ -104,6 +105,7 @@ def assemble(
     metrics: "Metrics | None" = None,
     deliverer: "Deliverer | None" = None,
     loopback: bool = False,
+    provider: "Provider | None" = None,
 ) -> "FastAPI":
     """The whole program as an ASGI application: the API, the pages, and the worker while it runs."""
     from anyio import to_thread
@@ -128,7 +130,7 @@ def assemble(
         app.state.checker.close()
 
     app = create_app(engine, ingestor, metrics=metrics, lifespan=lifespan, loopback=loopback)
-    app.router.routes.extend(pages(engine, app.openapi, app.state.draining.is_set))
+    app.router.routes.extend(pages(engine, app.openapi, app.state.draining.is_set, provider=provider))
     return app
 
 
@@ -208,6 +210,7 @@ def serve(
                 metrics=metrics,
                 deliverer=Deliverer(engine, senders_of(settings)) if with_worker else None,
                 loopback=settings.webhooks_to_this_machine,
+                provider=_provider_of(settings),
             )
             _run(app, listener, settings)
         # From here on nothing but the database is left to stop; let nobody hurry that.
@@ -291,6 +294,15 @@ def _ensure_live(
     path = settings.data / KEY_FILE
     _write_private(path, issued.key + "\n")
     say(f"admin key of the live workspace, shown this once and kept in {path}:\n{issued.key}")
+
+
+def _provider_of(settings: Settings) -> "Provider | None":
+    """By whom people may sign in besides passwords, where that is set."""
+    from valorem.web.openid import Provider
+
+    if settings.openid_issuer is None or settings.openid_client_id is None:
+        return None
+    return Provider(settings.openid_issuer, settings.openid_client_id, settings.openid_client_secret or "")
 
 
 def _offer_set_up(engine: "Engine", settings: Settings, address: str, *, say: Callable[[str], None]) -> None:

@@ -14,7 +14,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 #: Settings that hold a password, so that no message shows them.
-_SECRET = ("database_url", "smtp_url", "stripe_api_key", "stripe_webhook_secrets")
+_SECRET = ("database_url", "openid_client_secret", "smtp_url", "stripe_api_key", "stripe_webhook_secrets")
 
 
 class _RefusedError(ValueError):
@@ -40,6 +40,12 @@ def _postgres_url(text: str) -> str:
     if not text.startswith(("postgresql://", "postgresql+psycopg://", "postgres://")):
         raise _RefusedError("write it as postgresql://user:password@host:5432/database")
     return text
+
+
+def _https_url(text: str) -> str:
+    if not text.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        raise _RefusedError("write it as https://id.example.com")
+    return text.rstrip("/")
 
 
 def _log_level(text: str) -> str:
@@ -94,6 +100,13 @@ class Settings:
         "Signing secrets of Stripe's webhook endpoint, with commas between; two while one is being rotated.",
     )
     stripe_api_base: str | None = _setting(None, str, "Where Stripe's API is; its own where left out.")
+    openid_issuer: str | None = _setting(
+        None,
+        _https_url,
+        "An OpenID Connect issuer by which people sign in, besides passwords; people are added first, by e-mail address.",
+    )
+    openid_client_id: str | None = _setting(None, str, "What the issuer calls this installation.")
+    openid_client_secret: str | None = _setting(None, str, "The secret that goes with it.")
     log_level: str = _setting("info", _log_level, f"One of {', '.join(LOG_LEVELS)}.")
 
     @classmethod

@@ -23,6 +23,7 @@ class Console:
     http: httpx.Client
     cookies: dict[str, str]
     workspace: str = "one"
+    engine: Engine | None = None
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self._keep(self.http.get(self._at(path), headers={"cookie": self._cookie(), **headers}))

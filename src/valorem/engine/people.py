@@ -157,6 +157,33 @@ def check_password(engine: Engine, *, email: str, password: str, address: str) -
     return person
 
 
+def person_of(engine: Engine, deed: Deed, *, subject: str, email: str) -> Person:
+    """Who an identity of another sign-in service is; the first time it is known by its verified e-mail address.
+
+    Args:
+        engine: The engine.
+        deed: For the log.
+        subject: Issuer and subject.
+        email: Verified by the issuer.
+
+    Raises:
+        UnauthorizedError: For somebody who was not added, or may not sign in, or has another identity.
+    """
+    email = email.strip().lower()
+    with engine.database.system() as connection:
+        person = people.load_by_subject(connection, subject)
+        if person is None:
+            person = people.load_by_email(connection, email)
+            if person is not None and person.subject is None and person.disabled_at is None:
+                person = replace(person, subject=subject)
+                people.update(connection, person)
+                bound = replace(deed, actor=email, object=email, after={"subject": subject})
+                record(connection, INSTALLATION, bound, engine.real_now())
+    if person is None or person.subject != subject or person.disabled_at is not None:
+        raise UnauthorizedError(f"{email[:254]} may not sign in here", hint="ask an owner to add you")
+    return person
+
+
 def _verifies(hashed: str, password: str) -> bool:
     try:
         return _hasher.verify(hashed, password)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio.to_thread
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from valorem.web.charts.drawing import Drawing
 from valorem.web.console import add_console
 from valorem.web.entry import Entry
 from valorem.web.live import live_route
+from valorem.web.openid import OpenIdEntry, Provider
 from valorem.web.reference import reference_of
 from valorem.web.render import Templates
 from valorem.web.site import Answer, Page, Site
@@ -24,7 +26,11 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 
 
 def pages(
-    engine: Engine, document: Callable[[], Mapping[str, Any]], stopped: Callable[[], bool]
+    engine: Engine,
+    document: Callable[[], Mapping[str, Any]],
+    stopped: Callable[[], bool],
+    *,
+    provider: Provider | None = None,
 ) -> Sequence[BaseRoute]:
     """The routes.
 
@@ -32,6 +38,7 @@ def pages(
         engine: What the verbs work with.
         document: Gives the API's OpenAPI document.
         stopped: Whether the server is stopping; streams and background work end then.
+        provider: By whom people may sign in besides passwords.
     """
     assets, drawing = Assets(), Drawing()
     site = Site(engine, Templates(assets, drawing))
@@ -51,7 +58,9 @@ def pages(
             headers["Content-Encoding"] = encoding
         return Response(content, media_type=media_type, headers=headers)
 
-    Entry(site)
+    entry = Entry(site, None if provider is None else (urlsplit(provider.issuer).hostname or provider.issuer))
+    if provider is not None:
+        OpenIdEntry(site, entry, provider)
     site.open("/reference", reference)
     add_console(site, watch)
     return [

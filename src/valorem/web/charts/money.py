@@ -29,6 +29,7 @@ CAUSE_NAMES: Mapping[str, str] = {
     "late": "Late usage",
 }
 _MOST_STEPS = 9
+_STATES = {"invoiced": "var(--c1)", "so far": "var(--c3)", "projected": "var(--c-ghost)"}
 
 
 def revenue_chart(issued: Sequence[Issued], running: Sum | None, currency: str, at: datetime) -> Chart | None:
@@ -61,6 +62,7 @@ def revenue_chart(issued: Sequence[Issued], running: Sum | None, currency: str, 
         ]
     if not rows:
         return None
+    states = [state for state in _STATES if any(row["state"] == state for row in rows)]
     table_rows = [
         (f"{each.month:%B %Y}", str(each.count), bare_money(each.total, currency))
         for each in reversed(months)
@@ -79,8 +81,8 @@ def revenue_chart(issued: Sequence[Issued], running: Sum | None, currency: str, 
                 "field": "state",
                 "type": "nominal",
                 "scale": {
-                    "domain": ["invoiced", "so far", "projected"],
-                    "range": ["var(--c1)", "var(--c3)", "var(--c-ghost)"],
+                    "domain": states,
+                    "range": [_STATES[state] for state in states],
                 },
             },
             "order": {"field": "state", "sort": "descending"},

@@ -23,7 +23,7 @@ from valorem.web.render import segment
 from valorem.web.site import Answer, Go, Page, Site, Visit
 from valorem.web.standings import Standing, Standings, Watch
 
-_MOST_ROWS = 200
+_MOST_ROWS = 100
 _SORTS = ("projected", "so_far", "name")
 
 
