@@ -26,6 +26,14 @@ def operations(world: World):
                 yield method, path, found[method]
 
 
+def example(document, method: str, path: str):
+    """The body that the document shows for an operation; None where it takes none."""
+    content = document["paths"].get(path, {}).get(method, {}).get("requestBody", {}).get("content", {})
+    schema = content.get("application/json", {}).get("schema", {})
+    named = document["components"]["schemas"].get(schema.get("$ref", "").rpartition("/")[2], schema)
+    return next(iter(named.get("examples", ())), None)
+
+
 def request(world: World, method: str, path: str, key: str | None, ids: dict[str, str] | None = None):
     names = {"key": "acme", "contract_id": "ctr_x", "invoice": "INV-1", "version": "1", "key_id": "key_x"} | (
         ids or {}
@@ -135,8 +143,9 @@ def test_another_workspace_s_things_do_not_exist(furnished: World) -> None:
         "/v1/outcomes/disputes/{dispute_id}/resolve": OUTCOME | {"resolutions": {"k": "1"}},
         "/v1/webhooks/{endpoint}/replay": {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
     }
+    document = furnished.http.get("/openapi.json").json()
     for method, path, body in strangers:
-        sent = body or bodies.get(path)
+        sent = body or bodies.get(path) or example(document, method, path)
         query = "?line=1" if path.endswith("explain") else ""
         if method == "get" and path.startswith("/v1/holds"):
             query = "?customer=acme&credit=ai"

@@ -124,7 +124,7 @@ def test_endpoints_keep_their_secret_to_themselves(client: Client) -> None:
     assert made.secret is not None
     assert made.secret.startswith("whsec_")
     (listed,) = client.list_endpoints().items
-    assert listed.secret is None
+    assert not hasattr(listed, "secret")
     rotated = client.rotate_endpoint_secret(made.id)
     assert rotated.secret not in (None, made.secret)
     assert client.update_endpoint(made.id, state="disabled").reason == "disabled by hand"

@@ -119,6 +119,12 @@ def _same_members(found: dict[str, Any], schema: dict[str, Any], read_as: Any, w
     if not (inspect.isclass(origin or read_as) and issubclass(origin or read_as, msgspec.Struct)):
         return
     fields = {field.encode_name: field.type for field in msgspec.structs.fields(read_as)}
+    if "properties" not in schema:  # one of several answers: the client reads the members of all of them
+        members: dict[str, Any] = {}
+        for choice in schema.get("anyOf", schema.get("oneOf", ())):
+            members |= _resolved(found, choice)["properties"]
+        assert set(fields) == set(members), where
+        return
     assert set(fields) == set(schema["properties"]), where
     for name, kind in fields.items():
         member = schema["properties"][name]

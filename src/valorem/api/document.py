@@ -71,7 +71,9 @@ def _scopes(routes: Sequence[BaseRoute]) -> dict[tuple[str, str], str]:
                 each.call.scope for each in route.dependant.dependencies if isinstance(each.call, Needs)
             ]
             found |= {
-                (method.lower(), route.path_format): scope for method in route.methods or () for scope in needed
+                (method.lower(), route.path_format): scope
+                for method in route.methods or ()
+                for scope in needed
             }
     return found
 

@@ -21,6 +21,8 @@ from valorem.api.wire import Body, Exact, Instant, Name, Text
 from valorem.core.billing.parties import TermsOfPayment
 from valorem.engine import credit_notes, customer_balances, one_off, payments, settling
 from valorem.engine.credit_notes import NoteRequest, write_note
+from valorem.engine.engine import Transaction
+from valorem.engine.invoices import get_invoice
 from valorem.engine.one_off import WrittenInvoice, WrittenLine
 from valorem.engine.payments import Received
 from valorem.engine.printing import printed_invoice
@@ -165,8 +167,13 @@ def pay_from_balance(invoice: Invoice, caller: Writer) -> Response:
 @router.post("/{invoice}/charge", status_code=201, response_model=PaymentAnswer)
 def charge_invoice(invoice: Invoice, body: ChargeBody, caller: Writer) -> Response:
     """Let a payment provider take what is owed; the worker asks it. One attempt at a time, money taken once."""
-    provider = payments.provider_named(caller.engine.payments, body.provider)
-    return caller.once(lambda tx: payment_answer(payments.ask_for_payment(tx, invoice, provider)))
+
+    def effect(tx: Transaction) -> PaymentAnswer:
+        owed = get_invoice(tx, invoice)
+        provider = payments.provider_named(caller.engine.payments, body.provider)
+        return payment_answer(payments.ask_for_payment(tx, owed.header.id, provider))
+
+    return caller.once(effect)
 
 
 @router.post("/{invoice}/void", status_code=200, response_model=InvoiceHeaderAnswer)

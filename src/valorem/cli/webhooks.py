@@ -8,7 +8,7 @@ from valorem.cli.listening import listening
 from valorem.cli.output import Json, err, say, show_json, table
 from valorem.cli.parameters import Customer, an_instant
 from valorem.cli.session import client_of
-from valorem.client.values import Endpoint
+from valorem.client.values import Endpoint, SecretEndpoint
 from valorem.core.errors import InvalidInputError
 
 app = typer.Typer(no_args_is_help=True, help="Where notices go.")
@@ -173,5 +173,5 @@ def _show(endpoint: Endpoint, *, as_json: bool) -> None:
         show_json(endpoint)
         return
     say(f"{endpoint.id} · {endpoint.kind} · {endpoint.url}", "bold")
-    if endpoint.secret is not None:
+    if isinstance(endpoint, SecretEndpoint) and endpoint.secret is not None:
         say(f"signing secret, shown this once: {endpoint.secret}")

@@ -97,18 +97,28 @@ def create_budget(
     name: str | None = None,
 ) -> Call[v.Budget]:
     """Set a budget for a customer; a hard one stops further use."""
-    body = {
-        "customer": customer,
-        "amount": amount,
-        "window": window,
-        "kind": kind,
-        "of": of,
-        "meter": meter,
-        "where": where,
-        "at": at,
-        "name": name,
-    }
+    terms = {"window": window, "kind": kind, "of": of, "meter": meter, "where": where, "at": at, "name": name}
+    body = {"customer": customer, "amount": amount, **terms}
     return Call("POST", "/v1/budgets", v.Budget, body=body, once=True)
+
+
+def replace_budget(
+    customer: str,
+    budget: str,
+    amount: Amount,
+    *,
+    window: str | None = None,
+    kind: str | None = None,
+    of: str | None = None,
+    meter: str | None = None,
+    where: Mapping[str, str] | None = None,
+    at: Sequence[str] | None = None,
+    name: str | None = None,
+) -> Call[v.Budget]:
+    """Replace a budget's terms; what it has crossed stays crossed unless it has recovered."""
+    terms = {"window": window, "kind": kind, "of": of, "meter": meter, "where": where, "at": at, "name": name}
+    body = {"customer": customer, "amount": amount, **terms}
+    return Call("PUT", f"/v1/budgets/{quoted(budget)}", v.Budget, body=body, once=True)
 
 
 def list_budgets(customer: str) -> Call[v.Page[v.Budget]]:
@@ -167,15 +177,20 @@ def create_endpoint(
     topics: Sequence[str] = (),
     customer: str | None = None,
     digest: str | None = None,
-) -> Call[v.Endpoint]:
+) -> Call[v.SecretEndpoint]:
     """Make an endpoint for notices; a webhook's secret is in this answer and nowhere else."""
     body = {"url": url, "kind": kind, "topics": list(topics), "customer": customer, "digest": digest}
-    return Call("POST", "/v1/webhooks", v.Endpoint, body=body, once=True)
+    return Call("POST", "/v1/webhooks", v.SecretEndpoint, body=body, once=True)
 
 
 def list_endpoints() -> Call[v.Page[v.Endpoint]]:
     """The endpoints."""
     return Call("GET", "/v1/webhooks", v.Page[v.Endpoint])
+
+
+def get_endpoint(endpoint: str) -> Call[v.Endpoint]:
+    """One endpoint."""
+    return Call("GET", f"/v1/webhooks/{quoted(endpoint)}", v.Endpoint)
 
 
 def update_endpoint(
@@ -195,9 +210,9 @@ def delete_endpoint(endpoint: str) -> Call[None]:
     return Call("DELETE", f"/v1/webhooks/{quoted(endpoint)}", type(None))
 
 
-def rotate_endpoint_secret(endpoint: str) -> Call[v.Endpoint]:
+def rotate_endpoint_secret(endpoint: str) -> Call[v.SecretEndpoint]:
     """Sign with a new secret; for a day with the old one as well."""
-    return Call("POST", f"/v1/webhooks/{quoted(endpoint)}/rotate", v.Endpoint, once=True)
+    return Call("POST", f"/v1/webhooks/{quoted(endpoint)}/rotate", v.SecretEndpoint, once=True)
 
 
 def test_endpoint(endpoint: str) -> Call[v.Endpoint]:
@@ -238,6 +253,7 @@ class LimitMethods:
     list_concessions = Method(list_concessions)
     end_concession = Method(end_concession)
     create_budget = Method(create_budget)
+    replace_budget = Method(replace_budget)
     list_budgets = Method(list_budgets)
     remove_budget = Method(remove_budget)
     list_crossings = Method(list_crossings)
@@ -246,6 +262,7 @@ class LimitMethods:
     remove_alert_rule = Method(remove_alert_rule)
     create_endpoint = Method(create_endpoint)
     list_endpoints = Method(list_endpoints)
+    get_endpoint = Method(get_endpoint)
     update_endpoint = Method(update_endpoint)
     delete_endpoint = Method(delete_endpoint)
     rotate_endpoint_secret = Method(rotate_endpoint_secret)

@@ -562,7 +562,7 @@ class AlertRule(Value, frozen=True):
 
 
 class Endpoint(Value, frozen=True):
-    """Where notices go; ``secret`` only in the answer that made or rotated it."""
+    """Where notices go."""
 
     id: str
     kind: str
@@ -574,7 +574,12 @@ class Endpoint(Value, frozen=True):
     reason: str | None
     failures: int
     created_at: datetime
-    secret: str | None = None
+
+
+class SecretEndpoint(Endpoint, frozen=True):
+    """An endpoint just made or rotated; ``secret`` is shown this once, None for what is not signed."""
+
+    secret: str | None
 
 
 class Delivery(Value, frozen=True):
