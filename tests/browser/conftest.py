@@ -158,6 +158,17 @@ class Watched:
     faults: list[str] = field(default_factory=list)
     expected: tuple[str, ...] = ()
 
+    def note_said(self, said: ConsoleMessage) -> None:
+        if said.type == "error":
+            self.faults.append(f"console: {said.text}")
+
+    def note_error(self, error: Error) -> None:
+        self.faults.append(f"error: {error}")
+
+    def note_asked(self, asked: Request) -> None:
+        if not asked.url.startswith((self.url, "data:")):
+            self.faults.append(f"elsewhere: {asked.url}")
+
     def check(self) -> None:
         unexpected = [fault for fault in self.faults if not any(text in fault for text in self.expected)]
         assert unexpected == []
@@ -168,25 +179,6 @@ class Watched:
 
 
 Opens = Callable[..., Watched]
-
-
-def watch(watched: Watched, page: Page, home: str) -> None:
-    """Note every console error, script error and request to elsewhere."""
-
-    def heard(said: ConsoleMessage) -> None:
-        if said.type == "error":
-            watched.faults.append(f"console: {said.text}")
-
-    def failed(error: Error) -> None:
-        watched.faults.append(f"error: {error}")
-
-    def asked(request: Request) -> None:
-        if not request.url.startswith((home, "data:")):
-            watched.faults.append(f"elsewhere: {request.url}")
-
-    page.on("console", heard)
-    page.on("pageerror", failed)
-    page.on("request", asked)
 
 
 @pytest.fixture
@@ -205,7 +197,9 @@ def open_page(chromium: Browser, site: Site) -> Iterator[Opens]:
         contexts.append(context)
         page = context.new_page()
         watched = Watched(page, site.url)
-        watch(watched, page, site.url)
+        page.on("console", watched.note_said)
+        page.on("pageerror", watched.note_error)
+        page.on("request", watched.note_asked)
         if signed_in:
             ensure_owner(site.engine)
             page.goto(f"{site.url}/sign-in")

@@ -62,7 +62,7 @@ async def _stream(site: Site, visit: Visit, watch: Watch, stopped: Callable[[], 
             sent.update(values)
             number, last = number + 1, now
             at = write_instant(seen.at.replace(microsecond=0)) if seen.at else ""
-            message = {"at": at, "events": seen.events, "values": values}
+            message = {"at": at, "events": seen.events, "missing": seen.missing, "values": values}
             yield f"id: {number}\nevent: numbers\ndata: {json.dumps(message)}\n\n"
         elif now - beat >= _BEAT_S:
             beat = now

@@ -15,6 +15,8 @@ async function hydrate(figure) {
     const result = await window.vegaEmbed(place, spec, { ast: true, actions: false, defaultStyle: false, renderer: "svg", tooltip: { disableDefaultStyle: true } });
     for (const each of old) each.remove();
     place.querySelector("svg")?.setAttribute("focusable", "false");
+    const instead = figure.querySelector("details[data-instead]");
+    if (instead) instead.open = false; // it stood in for the drawing
     figure.dataset.ready = "yes";
     figure.view = result.view;
   } catch (error) {

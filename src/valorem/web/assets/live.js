@@ -75,6 +75,12 @@ if (waiting) {
     if (more > 0) waiting.querySelector("strong").textContent = more.toLocaleString("en-US");
   });
 }
+// A page that was made from a part of the numbers is made again once they are whole.
+if (document.querySelector("[data-partial]")) {
+  document.addEventListener("valorem:numbers", (event) => {
+    if (event.detail.missing === 0 && document.activeElement === document.body) window.location.reload();
+  });
+}
 // An empty state waits for its fact, then loads the page that shows it.
 const wait = document.querySelector("[data-wait-for-event]");
 if (wait) {
