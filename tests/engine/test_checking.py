@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.engine.billing import void
 from tests.engine.limiting import JANUARY, NOON, Doorkeeper, doorkeepers
 from valorem.core.errors import ConflictError, InvalidInputError, NotFoundError, OverloadedError
 from valorem.engine.budgets import set_budget
@@ -184,3 +185,21 @@ def doorkeepers_of(door: Doorkeeper) -> Iterator[Doorkeeper]:
     finally:
         consumer.close()
         checker.close()
+
+
+def test_what_is_kept_between_checks_is_never_older_than_the_last_ack(door):
+    """Calm and busy in turn: another customer's events, the customer's own, and corrections."""
+    door.shop.sell("ada", "business", start=JANUARY)
+    door.shop.sell("bob", "business", start=JANUARY)
+    used = 0
+    for number in range(12):
+        for _ in range(number % 3):
+            assert door.ask("ada").verdict.state.used == used
+        if number % 4 == 3:
+            door.shop.use("bob", 1, NOON)
+        else:
+            door.shop.use("ada", 1, NOON, name=f"a{number}")
+            used += 1
+        assert door.ask("ada").verdict.state.used == used
+    door.shop.ingestor.ingest(door.shop.workspace, [void("a0", NOON)])
+    assert door.ask("ada").verdict.state.used == used - 1

@@ -124,15 +124,22 @@ class Checker:
                 known, at = self._learn(workspace, subject)
             questions = [question(connection.raw, workspace, known, each.feature, at) for each in asked]
             stretches = [stretch for each in questions for stretch in each.stretches]
-            seen, found = connection.look(
-                workspace, subject, known.customer, known.subjects, stretches, detail=known.detail
+            seen, looked = connection.look(
+                workspace,
+                subject,
+                known.customer,
+                known.subjects,
+                stretches,
+                detail=known.detail,
+                before=known.looked(stretches),
             )
             now = seen.clock_at or self._engine.real_now()
             if seen.stamp != known.stamp or (seen.clock_at is not None and seen.clock_at != at):
                 known, at = None, now
                 continue
             break
-        rows = iter(found)
+        known.keep(stretches, looked)
+        rows = iter(looked.found)
         results = []
         for each, one in zip(questions, asked, strict=True):
             mine = [next(rows) for _ in each.stretches]

@@ -30,11 +30,13 @@ from valorem.engine.conceded import read_concessions
 from valorem.engine.engine import Transaction
 from valorem.engine.meters import revision_ids
 from valorem.store.postgres import contracts, customers, limits
+from valorem.store.postgres.checks import Looked
 from valorem.store.postgres.database import Connection
 from valorem.store.postgres.limits import Detail, Found, Stretch
 
 _MOST_CONTRACTS = 200
 _MOST_KEPT = 20_000
+_MOST_LOOKS = 16
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,21 @@ class Known:
     valid_until: datetime | None
     detail: Detail
     spans: dict[Window, Span] = field(default_factory=dict)
+    _looks: dict[tuple[Stretch, ...], tuple[Looked, bool]] = field(default_factory=dict)
+
+    def looked(self, stretches: Sequence[Stretch]) -> Looked | None:
+        """What these stretches gave the last time, where it is worth asking whether anything was counted since."""
+        found = self._looks.get(tuple(stretches))
+        return found[0] if found is not None and found[1] else None
+
+    def keep(self, stretches: Sequence[Stretch], looked: Looked) -> None:
+        """Keep what was read. While something new is counted at every look, asking first would only cost time."""
+        place = tuple(stretches)
+        before = self._looks.get(place)
+        calm = before is None or before[0].counted == looked.counted
+        if place not in self._looks and len(self._looks) >= _MOST_LOOKS:
+            self._looks.clear()
+        self._looks[place] = (looked, calm)
 
     def holds_at(self, at: datetime) -> bool:
         """Whether it holds at an instant."""

@@ -9,7 +9,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from valorem.store.postgres import limits
-from valorem.store.postgres.database import Connection
+from valorem.store.postgres.database import Connection, Row
 from valorem.store.postgres.limits import Found, Stretch
 
 _SEAL: LiteralString = (
@@ -19,10 +19,25 @@ _SEAL: LiteralString = (
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What stood in the database besides the counters."""
+    """What stood in the database besides the counters.
+
+    Attributes:
+        stamp: Of the customer.
+        clock_at: A sandbox's time.
+        counted: Changes with every commit that changes any counter of the workspace.
+    """
 
     stamp: str
     clock_at: datetime | None
+    counted: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was counted in some stretches when ``counted`` was seen, or later."""
+
+    counted: tuple[int, int]
+    found: list[list[Found]]
 
 
 class CheckConnection:
@@ -69,22 +84,42 @@ class CheckConnection:
         stretches: Sequence[Stretch],
         *,
         detail: limits.Detail,
-    ) -> tuple[Seen, list[list[Found]]]:
+        before: Looked | None = None,
+    ) -> tuple[Seen, Looked]:
         """Read the stamp of a customer and the use in several stretches, in one round trip.
 
         The stamp is read first: what is written between the two makes the next check learn anew, never this one wrong
         about use.
+
+        Args:
+            workspace: The workspace's id.
+            subject: The one asked about.
+            customer: Its customer, as far as is known.
+            subjects: The customer's.
+            stretches: What to read.
+            detail: How much of it.
+            before: What the same stretches gave earlier; it is given again where nothing was counted since.
         """
+        stamping = limits.stamp_values(workspace, subject, customer)
+        if before is not None:
+            seen = self._seen(self.raw.execute(limits.STAMP, stamping).fetchone())
+            if seen.counted == before.counted:
+                return seen, before
+            rows = self.raw.execute(limits.USE[detail], limits.use_values(workspace, subjects, stretches))
+            return seen, Looked(seen.counted, limits.read_use(rows, len(stretches)))
         with self.raw.pipeline():
-            stamp = self.raw.execute(limits.STAMP, limits.stamp_values(workspace, subject, customer))
+            stamp = self.raw.execute(limits.STAMP, stamping)
             use = None
             if stretches:
                 use = self.raw.execute(
                     limits.USE[detail],
                     limits.use_values(workspace, subjects, stretches),
                 )
-            row = stamp.fetchone()
-            assert row is not None
+            seen = self._seen(stamp.fetchone())
             found = limits.read_use([] if use is None else use.fetchall(), len(stretches))
+        return seen, Looked(seen.counted, found)
+
+    def _seen(self, row: Row | None) -> Seen:
+        assert row is not None  # it has no FROM
         self.clock_at = row["clock_at"]
-        return Seen(str(row["stamp"]), row["clock_at"]), found
+        return Seen(str(row["stamp"]), row["clock_at"], (row["seq"] or 0, int(row["recounted"])))

@@ -27,7 +27,9 @@ SELECT concat_ws(' ',
         WHERE e.part = %(part)s AND e.workspace = %(workspace)s AND e.customer = %(customer)s),
     (SELECT string_agg(b.id || ':' || b.xmin, ',' ORDER BY b.id) FROM budget b
         WHERE b.part = %(part)s AND b.workspace = %(workspace)s AND b.customer = %(customer)s)
-) AS stamp, (SELECT clock_at FROM workspace WHERE id = %(workspace)s) AS clock_at
+) AS stamp, (SELECT clock_at FROM workspace WHERE id = %(workspace)s) AS clock_at,
+    (SELECT seq FROM ingest_cursor WHERE part = 0 AND workspace = %(workspace)s) AS seq,
+    (SELECT coalesce(sum(done_seq), 0) FROM meter_backfill WHERE workspace = %(workspace)s) AS recounted
 """
 # One look into the primary key for each stretch and subject; a join written flat would read all a subject ever used.
 _WANTED: LiteralString = """
