@@ -1,5 +1,6 @@
 """Alerts: each crossing told once, in the transaction of the event that crossed."""
 
+import json
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from tests.engine.billing import call, void
 from tests.engine.limiting import JANUARY, NOON, Doorkeeper, doorkeepers
 from valorem.engine.alerts import run_alerts
 from valorem.engine.aliases import attach_alias
-from valorem.engine.budgets import set_budget
+from valorem.engine.budgets import list_budgets, set_budget
 from valorem.engine.ingest import Ingestor
 from valorem.engine.rules import add_rule
 
@@ -156,3 +157,63 @@ def test_every_crossing_once_under_concurrency_whatever_the_order(door, seed):
     objects = [(row["object"], row["payload"]["threshold"]) for row in door.notices("alert.crossed")]
     assert len(set(objects)) == len(objects)
     door.shop.engine.real_now()
+
+
+def test_what_time_shows_a_projected_bill_and_a_sudden_change(door):
+    door.shop.sell("bob", "business", start=JANUARY)
+    with door.shop.engine.transaction(door.shop.workspace) as tx:
+        add_rule(tx, "bob", {"kind": "projected", "at": [500]})
+        add_rule(tx, "bob", {"kind": "change", "on": "tokens", "at": ["300%"]})
+    for day in range(1, 9):
+        door.shop.use("bob", 10, datetime(2026, 1, day, 13, tzinfo=UTC))
+    door.shop.go(datetime(2026, 1, 10, 12, 15, tzinfo=UTC))
+    assert not [each for each in door.crossed() if each[0] in ("projected", "change:tokens")]
+    door.shop.use("bob", 100, datetime(2026, 1, 10, 12, 5, tzinfo=UTC))
+    door.shop.go(datetime(2026, 1, 10, 14, tzinfo=UTC))
+    # 180 tokens in 9.6 of 31 days come to about 580: 100 + (580 - 100) × 2 is past 500; the last day is ten times the usual
+    assert [each for each in door.crossed() if each[0] in ("projected", "change:tokens")] == [
+        ("change:tokens", "300%"),
+        ("projected", "500"),
+    ]
+
+
+def test_a_budget_for_one_meter_and_one_for_everything(door):
+    door.shop.sell("bob", "business", start=JANUARY)
+    with door.shop.engine.transaction(door.shop.workspace) as tx:
+        workload = set_budget(tx, "bob", {"amount": 100, "meter": "tokens", "at": ["100%"]})
+        everything = set_budget(tx, "bob", {"amount": 200, "of": "everything", "at": ["100%"]})
+    door.shop.use("bob", 149, NOON)
+    assert not [each for each in door.crossed() if each[0].startswith("budget")]
+    door.shop.use("bob", 1, NOON)
+    told = [each for each in door.crossed() if each[0].startswith("budget")]
+    assert told == sorted([(f"budget:{workload.id}", "100%"), (f"budget:{everything.id}", "100%")])
+    with door.shop.engine.transaction(door.shop.workspace) as tx:
+        spent = {one.id: one.spent for one in list_budgets(tx, "bob")}
+    assert spent == {workload.id: 100, everything.id: 200}
+
+
+def test_a_member_s_budget_is_what_its_own_use_costs(database_url):
+    """Priced by two models, watched by user: use without the member's name is nobody's business here."""
+    catalog = {
+        "meters/tokens.yaml": "meter: tokens\nevent: call\naggregate: sum\nvalue: data.n\n"
+        "dimensions: {model: data.model, user: data.user}\n",
+        "plans/pro.yaml": "plan: pro\nname: Pro\ncurrency: USD\n"
+        "prices: {tokens: {model: matrix, rates: [{model: a, amount: 2}, {model: b, amount: 5}]}}\n",
+    }
+    with doorkeepers(database_url, catalog) as door:
+        door.shop.sell("bob", "pro", start=JANUARY)
+        with door.shop.engine.transaction(door.shop.workspace) as tx:
+            kept = set_budget(tx, "bob", {"amount": 50, "where": {"user": "ann"}, "at": ["100%"]})
+        for number, (user, model, n) in enumerate(
+            [("ann", "a", 10), ("ann", "b", 5), ("cid", "b", 100), ("ann", "a", 2)]
+        ):
+            event = json.loads(call("bob", n, NOON, name=f"e{number}", model=model))
+            event["data"]["user"] = user
+            door.shop.ingestor.ingest(door.shop.workspace, [json.dumps(event).encode()])
+            with door.shop.engine.transaction(door.shop.workspace) as tx:
+                (state,) = list_budgets(tx, "bob")
+            assert state.spent == [20, 45, 45, 49][number]
+        assert door.crossed() == []
+        event["id"], event["data"]["n"] = "last", 1
+        door.shop.ingestor.ingest(door.shop.workspace, [json.dumps(event).encode()])
+        assert door.crossed() == [(f"budget:{kept.id}", "100%")]
