@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from valorem.core.alerts.thresholds import Threshold, Thresholds
-from valorem.core.catalog.entry import Entry, Key
 from valorem.core.entitlements.windows import Window, WindowText
+from valorem.core.entry import Entry, Key
 from valorem.core.numbers import ONE
 from valorem.core.units import Amount
 

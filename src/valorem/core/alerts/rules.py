@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from valorem.core.alerts.thresholds import Threshold, Thresholds
-from valorem.core.catalog.entry import Entry, Key
+from valorem.core.entry import Entry, Key
 from valorem.core.units import Share, Span
 
 AlertKind = Literal["included", "limit", "usage", "spend", "projected", "expiry", "change"]

@@ -7,12 +7,12 @@ from typing import Any
 
 from valorem.core.catalog.access_checks import check_access
 from valorem.core.catalog.credit_checks import check_credit, check_grants
-from valorem.core.catalog.entry import KEY_PATTERN
 from valorem.core.catalog.features import Feature
 from valorem.core.catalog.plans import Plan
 from valorem.core.catalog.price_checks import check_price
 from valorem.core.catalog.problems import Problem, suggestion
 from valorem.core.catalog.source import Path, Source
+from valorem.core.entry import KEY_PATTERN
 from valorem.core.pricing.price import Price
 
 Names = Mapping[str, dict[str, Any]]

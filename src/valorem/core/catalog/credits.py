@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from valorem.core.catalog.entry import Currency, Entry, Key
 from valorem.core.catalog.prices import PlanPrice
+from valorem.core.entry import Currency, Entry, Key
 from valorem.core.errors import InvalidInputError
 from valorem.core.ledger.policies import CreditPolicies
 from valorem.core.ledger.rollover import Rollover

@@ -7,10 +7,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from valorem.core.alerts.rules import PlanAlerts
 from valorem.core.billing.payment_terms import PaymentTerms
-from valorem.core.catalog.entry import Currency, Entry, Key
 from valorem.core.catalog.features import FeatureValue
 from valorem.core.catalog.prices import PlanPrice
 from valorem.core.entitlements.limits import Gate, Limits, Prompt
+from valorem.core.entry import Currency, Entry, Key
 from valorem.core.ledger.terms import GrantTerms
 from valorem.core.pricing.policies import PricePolicies
 from valorem.core.units import Amount, Quantity, Span

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
-from valorem.core.catalog.entry import Key
+from valorem.core.entry import Key
 from valorem.core.pricing.price import Price
 
 

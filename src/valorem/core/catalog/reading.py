@@ -11,10 +11,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from valorem.core.catalog.descriptions import described_fields
-from valorem.core.catalog.entry import KEY_PATTERN
 from valorem.core.catalog.hints import Schema, as_written, fields_at, wanted
 from valorem.core.catalog.problems import Problem, suggestion
 from valorem.core.catalog.source import Path, Source
+from valorem.core.entry import KEY_PATTERN
 from valorem.core.errors import InvalidInputError
 from valorem.core.numbers import plain
 

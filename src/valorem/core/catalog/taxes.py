@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from valorem.core.billing.tax_rates import TaxBook, TaxRate, TaxRule
-from valorem.core.catalog.entry import Entry, Key
+from valorem.core.entry import Entry, Key
 from valorem.core.units import Amount
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
-from valorem.core.catalog.entry import Entry, Key
+from valorem.core.entry import Entry, Key
 from valorem.core.errors import InvalidInputError
 from valorem.core.pricing.price import Price
 from valorem.core.time import parse_grid_instant, write_instant

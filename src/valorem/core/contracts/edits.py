@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from valorem.core.catalog.entry import Entry, Key
 from valorem.core.catalog.plans import Bound, Phase
 from valorem.core.contracts.agreed import Charge, Commitment, Discount, GridInstant, Override
 from valorem.core.contracts.standing import Standing
+from valorem.core.entry import Entry, Key
 from valorem.core.errors import InvalidInputError
 from valorem.core.time import parse_instant, write_instant
 from valorem.core.units import Quantity, Span

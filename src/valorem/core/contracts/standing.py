@@ -1,8 +1,8 @@
 """How a contract stands from an instant on: its plan, and what is agreed beside it."""
 
-from valorem.core.catalog.entry import Entry, Key
 from valorem.core.catalog.plans import Bound, Phase
 from valorem.core.contracts.agreed import Charge, Commitment, Discount, GridInstant, Override
+from valorem.core.entry import Entry, Key
 
 
 class Standing(Entry):

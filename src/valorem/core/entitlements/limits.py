@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from valorem.core.catalog.entry import Entry, Key
 from valorem.core.entitlements.windows import WindowText
+from valorem.core.entry import Entry, Key
 from valorem.core.numbers import ONE, exact
 from valorem.core.pricing.dates import Start
 from valorem.core.units import Quantity, Share, Span

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from valorem.core.catalog.entry import Entry
+from valorem.core.entry import Entry
 from valorem.core.numbers import ONE
 from valorem.core.units import Share
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from valorem.core.catalog.entry import Entry
+from valorem.core.entry import Entry
 from valorem.core.numbers import ZERO, exact
 from valorem.core.units import Quantity, Share, Span
 

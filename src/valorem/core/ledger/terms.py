@@ -7,7 +7,7 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, Field
 
 from valorem.core.calendar import local_date, start_of_day
-from valorem.core.catalog.entry import Entry, Key
+from valorem.core.entry import Entry, Key
 from valorem.core.ledger.caps import Cap
 from valorem.core.ledger.rollover import Rollover
 from valorem.core.ledger.scope import Scope

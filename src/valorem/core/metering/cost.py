@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from valorem.core.catalog.entry import Entry, Key
+from valorem.core.entry import Entry, Key
 from valorem.core.numbers import ONE, exact
 from valorem.core.units import Amount, Quantity
 

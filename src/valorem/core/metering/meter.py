@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from valorem.core.catalog.entry import Entry, Key
+from valorem.core.entry import Entry, Key
 from valorem.core.errors import InvalidInputError
 from valorem.core.ids import identity
 from valorem.core.metering.aggregation import AGGREGATIONS, Aggregation, AggregationName

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
-from valorem.core.catalog.entry import Currency, Entry, Key
+from valorem.core.entry import Currency, Entry, Key
 from valorem.core.metering.filters import Filter, parse_filter
 from valorem.core.metering.meter import ExpressionText
 from valorem.core.outcomes.durations import Clock, Duration, parse_duration, write_duration

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
-from valorem.core.catalog.entry import Entry, Key
+from valorem.core.entry import Entry, Key
 from valorem.core.metering.conversion import Conversion
 from valorem.core.numbers import ONE, ZERO
 from valorem.core.pricing.dates import Start

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from valorem.core.catalog.entry import Entry
+from valorem.core.entry import Entry
 from valorem.core.numbers import ONE
 from valorem.core.pricing.base import PriceBase
 from valorem.core.pricing.parts import Part, Usage, times

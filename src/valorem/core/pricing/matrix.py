@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Field, model_validator
 
-from valorem.core.catalog.entry import Entry
+from valorem.core.entry import Entry
 from valorem.core.numbers import ONE
 from valorem.core.pricing.base import PriceBase
 from valorem.core.pricing.dates import Start, in_force, instant_of

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from valorem.core.catalog.entry import Entry
+from valorem.core.entry import Entry
 from valorem.core.money import Rounding
 
 

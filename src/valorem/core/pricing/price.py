@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Discriminator, Field, RootModel, Tag, model_validator
 
-from valorem.core.catalog.entry import Entry, Key
+from valorem.core.entry import Entry, Key
 from valorem.core.errors import InvalidInputError
 from valorem.core.pricing.base import PriceBase
 from valorem.core.pricing.dates import in_force, instant_of

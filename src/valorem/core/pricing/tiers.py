@@ -6,7 +6,7 @@ from typing import Annotated, Protocol, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from valorem.core.catalog.entry import Entry
+from valorem.core.entry import Entry
 from valorem.core.numbers import ONE, ZERO, plain
 from valorem.core.pricing.policies import PricePolicies
 from valorem.core.units import Amount, Quantity, Share

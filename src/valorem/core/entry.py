@@ -1,4 +1,4 @@
-"""What every thing written in the catalog has in common: a key, strict fields, and no way to change it later."""
+"""What every thing that people write has in common: a key, strict fields, and no way to change it later."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
