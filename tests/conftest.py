@@ -9,36 +9,26 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import count
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import psycopg
 import pytest
 
+from tests.databases import Databases, Server
 from valorem.store.embedded import EmbeddedPostgres
-from valorem.store.postgres.migrate import upgrade
 
 INSTALLED = Path("/usr/lib/postgresql")
-TEMPLATE = "migrated"
-_numbers = count(1)
-
-
-class Server(Protocol):
-    """A running PostgreSQL on which databases may be made."""
-
-    def url_for(self, database: str) -> str: ...
-
-    def conninfo_for(self, database: str) -> str: ...
+# The tests look at what is written, not at whether it survives a power cut; those that pull the plug start their own.
+FOR_TESTS = {"shared_buffers": "128MB", "max_wal_size": "512MB", "fsync": "off", "full_page_writes": "off"}
 
 
 @pytest.fixture(scope="session")
 def embedded_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """The embedded server, one for the whole session."""
     folder = tmp_path_factory.mktemp("embedded")
-    with EmbeddedPostgres(folder, settings={"shared_buffers": "128MB", "max_wal_size": "512MB"}) as server:
+    with EmbeddedPostgres(folder, settings=FOR_TESTS) as server:
         yield server
 
 
@@ -114,67 +104,49 @@ def _account_exists(name: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def migrated() -> Callable[[Server], None]:
-    """Makes the migrated template database of a server, once."""
-    done: set[int] = set()
-
-    def ensure(server: Server) -> None:
-        if id(server) not in done:
-            with psycopg.connect(server.conninfo_for("postgres"), autocommit=True) as connection:
-                connection.execute(f"CREATE DATABASE {TEMPLATE}")
-            upgrade(server.url_for(TEMPLATE))
-            done.add(id(server))
-
-    return ensure
+def embedded_databases(embedded_postgres: EmbeddedPostgres) -> Iterator[Databases]:
+    """The databases of the embedded server."""
+    with closing(Databases(embedded_postgres)) as databases:
+        yield databases
 
 
-@contextmanager
-def fresh_database(server: Server, template: str = TEMPLATE) -> Iterator[str]:
-    """A new database, copied from the template; gone afterwards, whoever is still connected. Yields its URL."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(server.conninfo_for("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        try:
-            yield server.url_for(name)
-        finally:
-            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+@pytest.fixture(scope="session")
+def debian_databases(debian_postgres: Server) -> Iterator[Databases]:
+    """The databases of the system's own server."""
+    with closing(Databases(debian_postgres)) as databases:
+        yield databases
 
 
 @pytest.fixture
-def database_url(embedded_postgres: EmbeddedPostgres, migrated: Callable[[Server], None]) -> Iterator[str]:
+def database_url(embedded_databases: Databases) -> Iterator[str]:
     """The URL of a migrated, empty database for this test alone."""
-    migrated(embedded_postgres)
-    with fresh_database(embedded_postgres) as url:
+    with embedded_databases.migrated() as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def module_database_url(
-    embedded_postgres: EmbeddedPostgres, migrated: Callable[[Server], None]
-) -> Iterator[str]:
+def module_database_url(embedded_databases: Databases) -> Iterator[str]:
     """The URL of a migrated, empty database that the tests of one module share."""
-    migrated(embedded_postgres)
-    with fresh_database(embedded_postgres) as url:
+    with embedded_databases.migrated() as url:
         yield url
 
 
 @pytest.fixture(params=["embedded", "debian"])
-def each_server(request: pytest.FixtureRequest) -> Server:
-    """The embedded server, then the system's own."""
-    server: Server = request.getfixturevalue(f"{request.param}_postgres")
-    return server
+def each_databases(request: pytest.FixtureRequest) -> Databases:
+    """The databases of the embedded server, then of the system's own."""
+    databases: Databases = request.getfixturevalue(f"{request.param}_databases")
+    return databases
 
 
 @pytest.fixture
-def each_database_url(each_server: Server, migrated: Callable[[Server], None]) -> Iterator[str]:
+def each_database_url(each_databases: Databases) -> Iterator[str]:
     """The URL of a migrated, empty database, once per server."""
-    migrated(each_server)
-    with fresh_database(each_server) as url:
+    with each_databases.migrated() as url:
         yield url
 
 
 @pytest.fixture
-def empty_database_url(each_server: Server) -> Iterator[str]:
+def empty_database_url(each_databases: Databases) -> Iterator[str]:
     """The URL of a database without any migration, once per server."""
-    with fresh_database(each_server, template="template0") as url:
+    with each_databases.empty() as url:
         yield url

@@ -5,13 +5,14 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.databases import TEMPLATE, Databases
 from tests.engine.ingesting import event
 from tests.faults.victim import Senders, Victim, preloaded
 from valorem.store.embedded import EmbeddedPostgres
@@ -70,9 +71,9 @@ def _set_read_only(admin: "psycopg.Connection[tuple[bytes]]", state: str) -> Non
 
 
 def test_a_full_disk_takes_nothing_and_goes_on_when_there_is_room(
-    embedded_postgres: EmbeddedPostgres, migrated: Callable[[EmbeddedPostgres], None], tmp_path: Path
+    embedded_postgres: EmbeddedPostgres, embedded_databases: Databases, tmp_path: Path
 ) -> None:
-    migrated(embedded_postgres)
+    embedded_databases.make_template()
     with _small_disk(embedded_postgres) as disk, _database_on(embedded_postgres, disk) as url:
         with serving(tmp_path, url) as victim:
             acknowledged: list[bytes] = []
@@ -114,7 +115,7 @@ def _database_on(server: EmbeddedPostgres, disk: Path) -> Iterator[str]:
     with psycopg.connect(server.conninfo_for("postgres"), autocommit=True) as admin:
         admin.execute(f"CREATE TABLESPACE small LOCATION '{disk}'".encode())
         try:
-            admin.execute("CREATE DATABASE small TEMPLATE migrated TABLESPACE small")
+            admin.execute(f"CREATE DATABASE small TEMPLATE {TEMPLATE} TABLESPACE small")
             yield server.url_for("small")
         finally:
             admin.execute("DROP DATABASE IF EXISTS small WITH (FORCE)")

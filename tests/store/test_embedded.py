@@ -76,8 +76,8 @@ def test_what_was_committed_is_there_after_a_clean_stop_and_start(folder: Path) 
         assert rows(server.conninfo) == [(1,)]
 
 
-def test_the_server_is_durable_utf8_and_of_the_promised_version(embedded_postgres: EmbeddedPostgres) -> None:
-    with psycopg.connect(embedded_postgres.conninfo) as connection:
+def test_the_server_is_durable_utf8_and_of_the_promised_version(folder: Path) -> None:
+    with EmbeddedPostgres(folder, settings=SMALL) as server, psycopg.connect(server.conninfo) as connection:
 
         def setting(name: str) -> str:
             row = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
