@@ -175,7 +175,7 @@ def test_a_mistake_names_its_place_and_the_way_out(file: str, edit: Edit, told: 
         ("plans/x", "plans/x: x is not a .yaml file\n    name it plans/x.yaml, or remove it"),
         ("plans/eu/x.yaml", "plans/eu/x.yaml: a folder inside a folder\n    move it to plans/x.yaml"),
         ("team.yaml", ("team.yaml: a file outside the folders of a catalog\n"
-                      "    move it into one of the folders meters, features, prices, credits, outcomes, taxes, plans")),
+                      "    move it into one of the folders meters, features, prices, credits, outcomes, taxes, plans, sources")),
     ],
 )  # fmt: skip
 def test_a_file_in_the_wrong_place_is_told_where_to_go(path: str, told: str) -> None:

@@ -9,11 +9,12 @@ from valorem.core.catalog.outcomes import definition_fields
 from valorem.core.catalog.plans import Plan
 from valorem.core.catalog.taxes import Tax
 from valorem.core.metering.expression import parse_expression, write_expression
-from valorem.core.metering.filters import canonical_filter
+from valorem.core.metering.filters import canonical_filter, parse_filter
 from valorem.core.metering.meter import Meter
 from valorem.core.outcomes.definition import OutcomeDefinition
 from valorem.core.pricing.matrix import ANY
 from valorem.core.pricing.price import Price
+from valorem.core.sources.definition import RecordRule, SourceDefinition
 
 #: Fields of a rate row that are not dimensions.
 ROW_FIELDS = frozenset({"amount", "per", "from"})
@@ -37,6 +38,7 @@ def canonical(catalog: Catalog) -> dict[str, dict[str, Any]]:
         "outcome": {key: _outcome_form(each) for key, each in catalog.outcomes.items()},
         "tax": {key: _tax_form(tax) for key, tax in catalog.taxes.items()},
         "plan": {key: _plan_form(plan) for key, plan in catalog.plans.items()},
+        "source": {key: _source_form(each) for key, each in catalog.sources.items()},
     }
 
 
@@ -71,6 +73,30 @@ def _plan_form(plan: Plan) -> dict[str, Any]:
     form["prices"] = {
         meter: price if isinstance(price, str) else _price_form(price) for meter, price in plan.prices.items()
     }
+    return form
+
+
+def _source_form(source: SourceDefinition) -> dict[str, Any]:
+    form: dict[str, Any] = _pruned(source.model_dump(mode="json", by_alias=True, exclude={"map", "push"}))
+    form["map"] = {rule.event: _rule_form(rule) for rule in source.map}
+    form["push"] = {
+        f"{number} {rule.outcome}": _pruned(rule.model_dump(mode="json"))
+        for number, rule in enumerate(source.push, 1)
+    }
+    return _pruned(form)
+
+
+def _rule_form(rule: RecordRule) -> dict[str, Any]:
+    form: dict[str, Any] = _pruned(rule.model_dump(mode="json"))
+    if rule.condition is not None:
+        form["when"] = filter_text(canonical_filter(rule.condition))
+    if rule.gone is not None and rule.gone.when is not None:
+        form["gone"]["when"] = filter_text(canonical_filter(parse_filter(rule.gone.when)))
+    for name in ("key", "version", "subject", "sequence"):
+        if form.get(name):
+            form[name] = _expression(form[name])
+    form["time"]["at"] = _expression(form["time"]["at"])
+    form["data"] = {name: _expression(text) for name, text in form["data"].items()}
     return form
 
 

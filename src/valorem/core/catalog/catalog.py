@@ -16,6 +16,7 @@ from valorem.core.metering.meter import Meter
 from valorem.core.outcomes.definition import OutcomeDefinition
 from valorem.core.pricing.derive import derive_meter
 from valorem.core.pricing.price import Price
+from valorem.core.sources.definition import SourceDefinition
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -32,6 +33,7 @@ class Catalog:
         outcomes: Outcome definitions by key.
         taxes: Taxes with their rates, by key.
         plans: By key.
+        sources: Definitions of other systems by key.
         files: Path to text, exactly as written, so that a version can be shown, diffed and applied again.
     """
 
@@ -42,6 +44,7 @@ class Catalog:
     outcomes: Mapping[str, OutcomeDefinition] = field(default_factory=lambda: _NOTHING)
     taxes: Mapping[str, Tax] = field(default_factory=lambda: _NOTHING)
     plans: Mapping[str, Plan] = field(default_factory=lambda: _NOTHING)
+    sources: Mapping[str, SourceDefinition] = field(default_factory=lambda: _NOTHING)
     files: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
     def plan(self, key: str) -> Plan:

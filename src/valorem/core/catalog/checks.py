@@ -40,7 +40,7 @@ class Written:
 def cross_check(written: Iterable[Written]) -> Iterator[Problem]:
     """Every reference that leads nowhere, and every value that does not fit what it refers to."""
     files = list(written)
-    folders = ("meters", "features", "prices", "credits", "outcomes", "taxes", "plans")
+    folders = ("meters", "features", "prices", "credits", "outcomes", "taxes", "plans", "sources")
     names: Names = {folder: {} for folder in folders}
     for one in files:
         names[one.folder][one.key] = one.entry
@@ -59,6 +59,8 @@ def cross_check(written: Iterable[Written]) -> Iterator[Problem]:
                 yield from _check_named_price(one.source, one.entry, names)
             case "credits":
                 yield from check_credit(one.source, one.entry, names)
+            case "sources":
+                yield from _check_source(one.source, names)
             case "plans":
                 yield from _check_plan(one.source, one.entry, names)
 
@@ -104,6 +106,15 @@ def _check_named_price(source: Source, price: Price | None, names: Names) -> Ite
     yield from _references(source, ("meter",), "meter", names)
     if price is not None and price.meter and (meter := names["meters"].get(price.meter)):
         yield from check_price(source, (), price, meter)
+
+
+def _check_source(source: Source, names: Names) -> Iterator[Problem]:
+    pushes = source.value.get("push")
+    for place, rule in enumerate(pushes if isinstance(pushes, list) else ()):
+        outcome = rule.get("outcome") if isinstance(rule, dict) else None
+        if isinstance(outcome, str) and outcome not in names["outcomes"] and re.match(KEY_PATTERN, outcome):
+            hint = suggestion(outcome, names["outcomes"], "outcomes")
+            yield source.problem(("push", place, "outcome"), f"there is no outcome {outcome}", hint)
 
 
 def _check_plan(source: Source, plan: Plan | None, names: Names) -> Iterator[Problem]:

@@ -45,7 +45,7 @@ class Change:
 
 
 def diff_catalogs(old: Catalog, new: Catalog) -> tuple[Change, ...]:
-    """Every difference in meaning, in the order meters, features, prices, credits, outcomes, taxes, plans, and by key within each."""
+    """Every difference in meaning, in the order of the catalog's folders, and by key within each."""
     before, after = canonical(old), canonical(new)
     changes: list[Change] = []
     for kind, news in after.items():

@@ -35,13 +35,14 @@ def catalog_schema() -> dict[str, Any]:
     references, definitions = _all()
     chosen: dict[str, Any] = references["meter"]
     for kind in (
+        "source",
         "price",
         "feature",
         "plan",
         "credit",
         "outcome",
         "tax",
-    ):  # a price also has a meter, an outcome a price
+    ):  # a price also has a meter, an outcome a price and a source
         chosen = {"if": {"required": [kind]}, "then": references[kind], "else": chosen}
     return {**_head("catalog", "A file of a Valorem catalog"), **chosen, "$defs": definitions}
 

@@ -206,6 +206,9 @@ def _summary(what: str, entry: Entry) -> str:
             said = [name, f"rates in {', '.join(sorted({place.split()[0] for place in entry['rates']}))}"]
         case "outcome":
             said = [name, f"from {entry['source']['system']}", f"window {entry['window']}", entry["currency"]]
+        case "source":
+            ways = [each for each in ("webhook", "poll") if entry.get(each)]
+            said = [name, f"by {' and '.join(ways)}", f"events {', '.join(entry['map'])}"]
         case _:
             said = [name, f"for {entry.get('meter')}", _price_summary(entry)]
     return ", ".join(str(part) for part in said if part)

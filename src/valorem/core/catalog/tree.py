@@ -16,6 +16,7 @@ from valorem.core.catalog.taxes import Tax
 from valorem.core.metering.meter import Meter
 from valorem.core.outcomes.definition import OutcomeDefinition
 from valorem.core.pricing.price import Price
+from valorem.core.sources.definition import SourceDefinition
 
 MAX_FILES = 2_000
 MAX_CHARACTERS = 4 * 1024 * 1024
@@ -30,6 +31,7 @@ FOLDERS: Mapping[str, tuple[str, type[Any]]] = MappingProxyType(
         "outcomes": ("outcome", OutcomeDefinition),
         "taxes": ("tax", Tax),
         "plans": ("plan", Plan),
+        "sources": ("source", SourceDefinition),
     }
 )
 
@@ -39,7 +41,7 @@ def parse_catalog(files: Mapping[str, str]) -> Catalog:
 
     Args:
         files: Path to text. A path is ``folder/key.yaml``; the folders are ``meters``, ``features``, ``prices``, ``credits``,
-            ``outcomes``, ``taxes`` and ``plans``.
+            ``outcomes``, ``taxes``, ``plans`` and ``sources``.
 
     Raises:
         CatalogError: With every problem of every file: its place, what was found and what would be right.

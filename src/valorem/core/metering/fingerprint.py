@@ -23,17 +23,18 @@ def fingerprint(event: Event) -> int:
     """
     data: object = event.data
     if not _CANONICAL.issuperset(map(type, event.data.values())):
-        data = _by_value(data)
+        data = by_value(data)
     payload = _encode((event.type, event.subject, event.time, data))
     return int.from_bytes(blake2b(payload, digest_size=8).digest(), "big", signed=True)
 
 
-def _by_value(value: object) -> object:
+def by_value(value: object) -> object:
+    """The same with numbers in one form, whichever way they were written."""
     if isinstance(value, Decimal):
         normal = value.normalize(_WIDE)
         return int(normal) if normal == normal.to_integral_value() else normal
     if isinstance(value, Mapping):
-        return {key: _by_value(member) for key, member in value.items()}
+        return {key: by_value(member) for key, member in value.items()}
     if isinstance(value, list):
-        return [_by_value(member) for member in value]
+        return [by_value(member) for member in value]
     return value
