@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from valorem.core.catalog.entry import Entry
+from valorem.core.entry import Entry
 from valorem.core.metering.meter import ExpressionText
 from valorem.core.outcomes.durations import Duration
 from valorem.core.sources.times import Format, Zone

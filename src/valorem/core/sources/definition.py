@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from valorem.core.catalog.entry import Entry, Key
+from valorem.core.entry import Entry, Key
 from valorem.core.metering.event import CORRECTIONS
 from valorem.core.metering.filters import Filter, parse_filter
 from valorem.core.metering.meter import ExpressionText
