@@ -301,3 +301,22 @@ def test_what_no_counter_can_keep_is_measured_from_recorded_events(market: Shops
         "transfers": sum(range(81, 99)) / Decimal(10) + 18 * Decimal("0.5"),
     }
     assert all(_same(shop))
+
+
+def test_a_term_renews_by_itself_and_says_so_or_ends_the_contract(market: Shops) -> None:
+    shop = market.open()
+    runs_on = shop.sell("ada_term", "team", term="1 quarter")
+    ends = shop.sell("bob_term", "team", term="1 quarter", renewal="none")
+    assert ends.end == datetime(2026, 4, 1, tzinfo=UTC)
+    shop.go(datetime(2026, 7, 2, tzinfo=UTC))
+    with shop.engine.transaction(shop.workspace) as tx:
+        told = tx.connection.execute(
+            "SELECT object, payload ->> 'renewed_at' AS at FROM outbox WHERE workspace = %s AND topic = 'contract.renewed'"
+            " ORDER BY at",
+            (shop.workspace,),
+        ).fetchall()
+    assert [(row["object"], row["at"][:10]) for row in told] == [
+        (runs_on.id, "2026-04-01"),
+        (runs_on.id, "2026-07-01"),
+    ]
+    assert max(each.index for each in shop.headers(contract=ends.id)) == 2  # and no usage to close

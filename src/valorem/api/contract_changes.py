@@ -32,6 +32,8 @@ from valorem.core.contracts.edits import (
     SetPurchaseOrder,
     SetSeats,
     SetStart,
+    SetTerm,
+    SetThresholds,
     Withdraw,
 )
 from valorem.core.contracts.parking import Parked
@@ -72,6 +74,8 @@ AnyChange = Annotated[
     | AddCommitment
     | Remove
     | SetBounds
+    | SetThresholds
+    | SetTerm
     | SetPhases
     | SetPurchaseOrder
     | Withdraw

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import ConfigDict, Field
@@ -13,6 +13,8 @@ from valorem.api.customers import Metadata
 from valorem.api.pages import After, Limit, cursor_of, read_cursor
 from valorem.api.strict_json import StrictRoute
 from valorem.api.wire import Answer, Body, Exact, ExactOut, Instant, Name, Page
+from valorem.core.billing.timing import renews_at
+from valorem.core.catalog.plans import Policies
 from valorem.core.contracts.contract import Contract, Dated
 from valorem.engine import contract_changes, contracts
 from valorem.engine.contracts import NewContract
@@ -28,6 +30,13 @@ class PolicySwitches(Body):
 
     proration: Literal["day", "second", "none"] | None = None
     late_events: Literal["next_invoice", "note", "absorb", "reject"] | None = None
+    grace: Annotated[str, Field(max_length=40)] | None = None
+    decreases: Literal["at_once", "next_period"] | None = None
+    plan_change: Literal["by_value", "at_once", "period_end"] | None = None
+    counting: Literal["run_on", "restart"] | None = None
+    paused_usage: Literal["billed", "free"] | None = None
+    discount_order: Literal["by_kind", "as_agreed"] | None = None
+    changes_a_day: Annotated[int, Field(ge=1, le=1000)] | None = None
     rounding: Literal["half_up", "half_even"] | None = None
 
 
@@ -37,6 +46,8 @@ class ContractBody(Body):
     Attributes:
         start: First instant billed, on the quarter-hour grid.
         end: First instant not billed.
+        term: How long it is agreed for at a time, such as ``1 year``; it stays on its version until a term ends.
+        renewal: At the end of a term: ``automatic`` begins another one, ``none`` ends the contract there.
         every: The billing interval, such as ``1 month``.
         anchor: ``start`` counts periods from the start, ``calendar`` from the 1st (or Monday), an instant from there.
         zone: IANA time zone of its periods.
@@ -47,7 +58,13 @@ class ContractBody(Body):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"customer": "acme", "plan": "team", "start": "2026-03-01T00:00:00Z", "seats": {"seat": "5"}}
+                {
+                    "customer": "acme",
+                    "plan": "team",
+                    "start": "2026-03-01T00:00:00Z",
+                    "term": "1 year",
+                    "seats": {"seat": "5"},
+                }
             ]
         }
     )
@@ -57,6 +74,8 @@ class ContractBody(Body):
     catalog_version: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
     start: Instant | None = None
     end: Instant | None = None
+    term: Annotated[str, Field(max_length=40)] | None = None
+    renewal: Literal["automatic", "none"] = "automatic"
     every: Annotated[str, Field(max_length=40)] | None = None
     anchor: Literal["start", "calendar"] | Instant = "start"
     zone: Annotated[str, Field(max_length=64)] | None = None
@@ -86,7 +105,12 @@ class DatedQuantity(Answer):
 
 
 class ContractAnswer(Answer):
-    """A contract. ``catalog_version`` is the version it is pinned to; ``anchor`` the instant its periods count from."""
+    """A contract. ``catalog_version`` is the version it is pinned to; ``anchor`` the instant its periods count from.
+
+    Attributes:
+        term: How long it is agreed for at a time; null where it runs on without one.
+        renews_at: When its running term ends and another one begins; null where none does.
+    """
 
     id: str
     customer: str
@@ -94,6 +118,8 @@ class ContractAnswer(Answer):
     catalog_version: int
     start: Instant
     end: Instant | None
+    term: str | None
+    renews_at: Instant | None
     zone: str
     currency: str
     every: str
@@ -114,12 +140,14 @@ class ContractAnswer(Answer):
             catalog_version=standing.catalog_version,
             start=contract.start,
             end=contract.end,
+            term=None if contract.term is None else f"{contract.term.count} {contract.term.unit}",
+            renews_at=renews_at(contract, at),
             zone=contract.time_zone,
             currency=contract.currency,
             every=f"{contract.every.count} {contract.every.unit}",
             anchor=contract.anchor,
             seats=_seats(contract.seats),
-            policies=None if contract.policies is None else contract.policies.model_dump(),
+            policies=None if contract.policies is None else _policies(contract.policies),
             purchase_order=standing.purchase_order,
             metadata=dict(contract.metadata),
         )
@@ -134,6 +162,8 @@ def create_contract(body: ContractBody, caller: Writer) -> Response:
         catalog_version=body.catalog_version,
         start=body.start,
         end=body.end,
+        term=body.term,
+        renewal=body.renewal,
         every=body.every,
         anchor=_anchor(body.anchor),
         zone=body.zone,
@@ -188,6 +218,15 @@ def _anchor(anchor: str | datetime) -> Literal["start", "calendar"] | datetime:
     if isinstance(anchor, datetime):
         return anchor
     return "calendar" if anchor == "calendar" else "start"
+
+
+def _policies(policies: Policies) -> dict[str, str]:
+    written = policies.model_dump(mode="json")
+    return {key: value if isinstance(value, str) else _span(value) for key, value in written.items()}
+
+
+def _span(value: Any) -> str:
+    return f"{value[0]} {value[1]}" if isinstance(value, list) else str(value)
 
 
 def _seats(seats: Mapping[str, tuple[Dated, ...]]) -> dict[str, list[DatedQuantity]]:

@@ -121,6 +121,18 @@ class InvoiceAnswer(InvoiceHeaderAnswer):
     digest: str | None
 
 
+class ThresholdAnswer(Answer):
+    """The spend threshold that is passed next.
+
+    Attributes:
+        amount: The spend at which the usage so far is billed.
+        spent: That spend by now.
+    """
+
+    amount: ExactOut
+    spent: ExactOut
+
+
 class PreviewAnswer(Answer):
     """The running period's invoice so far, and projected to the period's end.
 
@@ -133,6 +145,7 @@ class PreviewAnswer(Answer):
         high: The higher of the two.
         elapsed_quarter_hours: How much of the period the rate was taken from.
         total_quarter_hours: The whole period.
+        threshold: The spend threshold that is passed next; null where the terms have none.
     """
 
     at: Instant
@@ -143,6 +156,7 @@ class PreviewAnswer(Answer):
     high: ExactOut | None
     elapsed_quarter_hours: int
     total_quarter_hours: int
+    threshold: ThresholdAnswer | None
 
 
 class EventBehind(Answer):
@@ -175,12 +189,18 @@ class VerificationAnswer(Answer):
 
 
 class CloseAnswer(Answer):
-    """What a closing run did. ``waiting``: due drafts whose meters are still being recounted."""
+    """What a closing run did.
+
+    Attributes:
+        waiting: Due drafts that must wait: their meters are still being recounted.
+        progressive: Invoices that passed spend thresholds made due.
+    """
 
     drafted: int
     finalised: int
     empty: int
     waiting: int
+    progressive: int
 
 
 @router.get("")
@@ -279,6 +299,7 @@ def _preview(found: Preview) -> PreviewAnswer:
         high=found.high,
         elapsed_quarter_hours=found.elapsed_quarter_hours,
         total_quarter_hours=found.total_quarter_hours,
+        threshold=None if found.threshold is None else ThresholdAnswer.model_validate(found.threshold),
     )
 
 

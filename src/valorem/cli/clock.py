@@ -44,5 +44,5 @@ def advance(
         return
     say(
         f"{cell(report.before)} → {cell(report.now)} · {report.closed.drafted:,} drafted"
-        f" · {report.closed.finalised:,} finalised"
+        f" · {report.closed.finalised + report.closed.progressive:,} finalised"
     )

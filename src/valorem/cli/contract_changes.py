@@ -51,7 +51,7 @@ def change_plan(
 ) -> None:
     """Put it on another plan: up, down, or sideways. Without --at the plan's policy says when."""
     change = {"kind": "plan", "plan": plan, "catalog_version": catalog_version, "every": every}
-    _do(context, contract, change, at, reason, at_once=invoice_at_once, preview=preview, as_json=as_json)
+    do(context, contract, change, at, reason, at_once=invoice_at_once, preview=preview, as_json=as_json)
 
 
 @app.command(name="seats")
@@ -68,7 +68,7 @@ def change_seats(
 ) -> None:
     """Say how many seats, or of an add-on, there are."""
     change = {"kind": "seats", "key": key, "quantity": quantity}
-    _do(context, contract, change, at, reason, at_once=invoice_at_once, preview=preview, as_json=as_json)
+    do(context, contract, change, at, reason, at_once=invoice_at_once, preview=preview, as_json=as_json)
 
 
 @app.command()
@@ -92,7 +92,7 @@ def override(
     only = dict(each.split("=", 1) for each in where or [])
     said: dict[str, Any] = {"id": identifier, "meter": meter, "fee": fee, "where": only, "amount": amount}
     said |= {"multiplier": multiplier, "included": included, "end": an_instant(end, "--end")}
-    _do(
+    do(
         context,
         contract,
         {"kind": "override", "override": said},
@@ -130,7 +130,7 @@ def discount(
         "name": name,
     }
     said |= {"lasts": int(lasts) if lasts.isdecimal() else lasts, "only": only}
-    _do(
+    do(
         context,
         contract,
         {"kind": "discount", "discount": said},
@@ -162,7 +162,7 @@ def charge(
         "quantity": quantity,
     }
     said["at"] = an_instant(on, "--on")
-    _do(context, contract, {"kind": "charge", "charge": said}, None, reason, preview=preview, as_json=as_json)
+    do(context, contract, {"kind": "charge", "charge": said}, None, reason, preview=preview, as_json=as_json)
 
 
 @app.command()
@@ -178,7 +178,7 @@ def commitment(
     as_json: Json = False,
 ) -> None:
     """Agree a commitment: what may be used when, and when it is invoiced."""
-    _do(context, contract, _read(file) | {"kind": "commitment"}, at, reason, preview=preview, as_json=as_json)
+    do(context, contract, _read(file) | {"kind": "commitment"}, at, reason, preview=preview, as_json=as_json)
 
 
 @app.command()
@@ -194,7 +194,7 @@ def remove(
 ) -> None:
     """Let an override, discount, charge or commitment no longer count."""
     change = {"kind": "remove", "what": what, "id": identifier}
-    _do(context, contract, change, at, reason, preview=preview, as_json=as_json)
+    do(context, contract, change, at, reason, preview=preview, as_json=as_json)
 
 
 @app.command()
@@ -209,7 +209,7 @@ def pause(
 ) -> None:
     """Let its fees stand still."""
     change = {"kind": "pause"}
-    _do(context, contract, change, at, reason, at_once=invoice_at_once, preview=preview, as_json=as_json)
+    do(context, contract, change, at, reason, at_once=invoice_at_once, preview=preview, as_json=as_json)
 
 
 @app.command()
@@ -224,7 +224,7 @@ def resume(
 ) -> None:
     """Let its fees run again."""
     change = {"kind": "resume"}
-    _do(context, contract, change, at, reason, at_once=invoice_at_once, preview=preview, as_json=as_json)
+    do(context, contract, change, at, reason, at_once=invoice_at_once, preview=preview, as_json=as_json)
 
 
 @app.command()
@@ -237,7 +237,7 @@ def cancel(
     as_json: Json = False,
 ) -> None:
     """Let it end: at the period's end where --at is left out."""
-    _do(context, contract, {"kind": "cancel"}, at, reason, preview=preview, as_json=as_json)
+    do(context, contract, {"kind": "cancel"}, at, reason, preview=preview, as_json=as_json)
 
 
 @app.command()
@@ -251,7 +251,7 @@ def renew(
 ) -> None:
     """Let it run on; this also takes back a cancellation."""
     change = {"kind": "renew", "end": an_instant(end, "--end")}
-    _do(context, contract, change, None, reason, preview=preview, as_json=as_json)
+    do(context, contract, change, None, reason, preview=preview, as_json=as_json)
 
 
 @app.command()
@@ -264,7 +264,7 @@ def start(
     as_json: Json = False,
 ) -> None:
     """Let it start at another instant; only while nothing of it is final."""
-    _do(context, contract, {"kind": "start"}, at, reason, preview=preview, as_json=as_json)
+    do(context, contract, {"kind": "start"}, at, reason, preview=preview, as_json=as_json)
 
 
 @app.command(name="purchase-order")
@@ -277,7 +277,7 @@ def purchase_order(
     as_json: Json = False,
 ) -> None:
     """Set the number printed on invoices."""
-    _do(context, contract, {"kind": "purchase_order", "number": number}, at, reason, as_json=as_json)
+    do(context, contract, {"kind": "purchase_order", "number": number}, at, reason, as_json=as_json)
 
 
 @app.command()
@@ -291,13 +291,13 @@ def withdraw(
 ) -> None:
     """Take back an edit that has not taken effect."""
     change = {"kind": "withdraw", "edit": edit}
-    _do(context, contract, change, "now", reason, preview=preview, as_json=as_json)
+    do(context, contract, change, "now", reason, preview=preview, as_json=as_json)
 
 
 @app.command()
 def release(context: typer.Context, contract: Contract, reason: Reason = "", as_json: Json = False) -> None:
     """Say that you have looked at a parked contract: it is invoiced again."""
-    _do(context, contract, {"kind": "release"}, "now", reason, as_json=as_json)
+    do(context, contract, {"kind": "release"}, "now", reason, as_json=as_json)
 
 
 @app.command()
@@ -314,7 +314,7 @@ def edit(
     """Make several changes as one edit: all of them hold, or none."""
     found = _read(file)
     changes = found["changes"] if isinstance(found, dict) else found
-    _do(context, contract, changes, at, reason, at_once=invoice_at_once, preview=preview, as_json=as_json)
+    do(context, contract, changes, at, reason, at_once=invoice_at_once, preview=preview, as_json=as_json)
 
 
 def history(
@@ -355,7 +355,7 @@ def parked(context: typer.Context, as_json: Json = False) -> None:
     table(("contract", "since", "why"), [(each.contract, each.since, each.reason) for each in page.items])
 
 
-def _do(
+def do(
     context: typer.Context,
     contract: str,
     changes: Any,
@@ -366,6 +366,7 @@ def _do(
     preview: bool = False,
     as_json: bool,
 ) -> None:
+    """Make one edit of some changes, or see what it comes to, and show it."""
     wanted = [changes] if isinstance(changes, Mapping) else list(changes)
     done = client_of(context).change_contract(
         contract,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from valorem.cli import contract_changes
+from valorem.cli import contract_changes, contract_terms
 from valorem.cli.output import Json, cell, more, say, show_json, table
 from valorem.cli.parameters import After, Customer, Limit, an_instant, pairs, quantities
 from valorem.cli.session import client_of
@@ -12,7 +12,7 @@ from valorem.client.values import Contract
 from valorem.core.numbers import parse_decimal
 
 app = typer.Typer(no_args_is_help=True, help="A customer's terms on a plan.")
-app.add_typer(contract_changes.app, name="change")
+app.add_typer(contract_terms.changes, name="change")
 app.command()(contract_changes.history)
 app.command()(contract_changes.parked)
 _INSTANT = "Such as 2026-03-01T00:00:00Z; on the quarter-hour grid."
@@ -27,6 +27,12 @@ def create(
         str | None, typer.Option(help=f"First instant billed; now where left out. {_INSTANT}")
     ] = None,
     end: Annotated[str | None, typer.Option(help=f"First instant not billed. {_INSTANT}")] = None,
+    term: Annotated[
+        str | None, typer.Option(help="How long it is agreed for at a time, such as '1 year'.")
+    ] = None,
+    renewal: Annotated[
+        str, typer.Option(help="At the end of the term: automatic begins another one, none ends it.")
+    ] = "automatic",
     every: Annotated[
         str | None, typer.Option(help="Billing interval, such as '1 month'; else the plan's.")
     ] = None,
@@ -49,6 +55,8 @@ def create(
         plan,
         start=an_instant(start, "--start"),
         end=an_instant(end, "--end"),
+        term=term,
+        renewal=renewal,
         every=every,
         anchor=counted_from,
         zone=zone,
@@ -112,6 +120,11 @@ def _show(contract: Contract, *, as_json: bool) -> None:
         "bold",
     )
     say(f"from {cell(contract.start)} to {cell(contract.end)}, every {contract.every}, in {contract.zone}")
+    if contract.term is not None:
+        renews = (
+            "and ends then" if contract.renews_at is None else f"and renews at {cell(contract.renews_at)}"
+        )
+        say(f"agreed for {contract.term} {renews}")
     for key, history in contract.seats.items():
         dated = ", ".join(f"{cell(one.quantity)} from {cell(one.since)}" for one in history)
         say(f"{key}: {dated}")

@@ -119,6 +119,8 @@ def close(context: typer.Context, as_json: Json = False) -> None:
     say(
         f"{report.drafted:,} drafted · {report.finalised:,} finalised · {report.empty:,} without anything to bill"
     )
+    if report.progressive:
+        say(f"{report.progressive:,} billed because a spend threshold was passed")
     if report.waiting:
         say(
             f"{report.waiting:,} wait for meters that are being recounted; run this again in a moment",
@@ -235,6 +237,12 @@ def _show_preview(found: Preview) -> None:
             f" (between {money(found.low, document.currency)} and {money(found.high, document.currency)})"
         )
     say(f"projected {money(found.projected.total, document.currency)}{bounds}", "bold")
+    if found.threshold is not None:
+        amount, spent = found.threshold.amount, found.threshold.spent
+        say(
+            f"usage is billed at {money(amount, document.currency)} of spend;"
+            f" {money(spent, document.currency)} so far"
+        )
 
 
 def _show_lines(document: InvoiceDocument) -> None:

@@ -155,6 +155,8 @@ class Contract(Value, frozen=True):
     catalog_version: int
     start: datetime
     end: datetime | None
+    term: str | None
+    renews_at: datetime | None
     zone: str
     currency: str
     every: str
@@ -379,6 +381,13 @@ class Invoice(InvoiceHeader, frozen=True):
     digest: str | None
 
 
+class UpcomingThreshold(Value, frozen=True):
+    """The spend at which usage is billed before its period ends, and that spend by now."""
+
+    amount: Decimal
+    spent: Decimal
+
+
 class Preview(Value, frozen=True):
     """The running period's invoice so far, and projected to the period's end; ``low`` and ``high`` bound the projection."""
 
@@ -390,6 +399,7 @@ class Preview(Value, frozen=True):
     high: Decimal | None
     elapsed_quarter_hours: int
     total_quarter_hours: int
+    threshold: UpcomingThreshold | None
 
 
 class EventBehind(Value, frozen=True):
@@ -428,6 +438,7 @@ class CloseReport(Value, frozen=True):
     finalised: int
     empty: int
     waiting: int
+    progressive: int
 
 
 class AdvanceReport(Value, frozen=True):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from valorem.core.billing.canonical import read_invoice
@@ -10,6 +10,7 @@ from valorem.core.billing.changes import draft_change, draft_ended
 from valorem.core.billing.draft import draft_invoice, draft_note, invoice_of, with_pending
 from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.needs import PeriodUsage, usage_needs
+from valorem.core.billing.progressive import Slice, draft_slice
 from valorem.core.billing.safety import guarded
 from valorem.core.billing.schedule import (
     contract_boundary,
@@ -22,7 +23,7 @@ from valorem.core.billing.schedule import (
 from valorem.core.billing.terms import Terms, terms_of
 from valorem.core.contracts.contract import Contract
 from valorem.core.contracts.parking import Parked
-from valorem.core.time import write_instant
+from valorem.core.time import QUARTER_HOUR_S, quarter_hour_of, write_instant
 from valorem.engine.catalog import catalog_at
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
@@ -43,6 +44,7 @@ from valorem.store.postgres.invoices import InvoiceHeader
 
 #: A contract has a draft or two; more would mean that closing has stood still for years.
 _MOST_DRAFTS = 1000
+_QUARTER_HOUR = timedelta(seconds=QUARTER_HOUR_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Basis:
         change_at: Where a change gives an invoice between two borders: the instant of that change.
         ended: Whether the change let the contract end at a border that has its invoice already.
         outcomes: What its outcomes are billed by; None where it has none.
+        slice_at: Where a spend threshold gives an invoice before the period ends: the instant of that invoice.
     """
 
     terms: Terms
@@ -70,6 +73,7 @@ class Basis:
     change_at: datetime | None = None
     ended: bool = False
     outcomes: OutcomeBasis | None = None
+    slice_at: datetime | None = None
 
 
 def terms_for(tx: Transaction, contract: Contract) -> Terms:
@@ -92,13 +96,31 @@ def basis_of(
         index: The boundary.
         subjects: The customer's, where the caller has read them.
     """
-    late = _late(tx, contract, index)
+    late, terms = _late(tx, contract, index), terms_for(tx, contract)
     # An outcome may be taken back long after it was billed.
-    oldest = 0 if sells_outcomes(tx) else _oldest(contract, (*late, max(index - 1, 0)))
+    oldest = 0 if sells_outcomes(tx) else _oldest(terms, (*late, max(index - 1, 0)))
     rows = invoices.load_earlier(
         tx.connection, tx.workspace.id, contract.id, index, contract_boundary(contract, oldest)
     )
-    return _basis(tx, contract, index, late, rows, subjects)
+    return _basis(tx, terms, index, late, rows, subjects)
+
+
+def slice_basis_of(
+    tx: Transaction, contract: Contract, index: int, at: datetime, subjects: tuple[str, ...] | None = None
+) -> Basis:
+    """Gather what the invoice depends on that a spend threshold makes due in a running period.
+
+    Args:
+        tx: The transaction.
+        contract: The contract.
+        index: The running period.
+        at: The instant of the invoice.
+        subjects: The customer's, where the caller has read them.
+    """
+    terms = terms_for(tx, contract)
+    since = contract_boundary(contract, _oldest(terms, (index,)))
+    rows = invoices.load_earlier(tx.connection, tx.workspace.id, contract.id, index + 1, since)
+    return replace(_basis(tx, terms, index, (), rows, subjects), slice_at=at, outcomes=None)
 
 
 def change_basis_of(
@@ -120,10 +142,11 @@ def change_basis_of(
         index, late = last, _late(tx, contract, last, carried_at=row.next_index)
     else:
         index, late = period_index_at(contract, max(at, contract.start)), ()
-    oldest = _oldest(contract, (*late, max(index - 1, 0)))
+    terms = terms_for(tx, contract)
+    oldest = _oldest(terms, (*late, max(index - 1, 0)))
     since = contract_boundary(contract, oldest)
     rows = invoices.load_earlier(tx.connection, tx.workspace.id, contract.id, row.next_index, since)
-    basis = _basis(tx, contract, index, late, rows, subjects)
+    basis = _basis(tx, terms, index, late, rows, subjects)
     return replace(basis, change_at=at, ended=ended)
 
 
@@ -135,9 +158,11 @@ def is_change(header: InvoiceHeader) -> bool:
 def basis_for(
     tx: Transaction, header: InvoiceHeader, row: ContractRow, subjects: tuple[str, ...] | None = None
 ) -> Basis:
-    """Gather what a draft depends on, as it stands, whether it is of a border or of a change."""
+    """Gather what a draft depends on, as it stands, whether it is of a border, of a change or of a threshold."""
     if is_change(header):
         return change_basis_of(tx, row, header.issued_at, subjects)
+    if header.kind.startswith("progressive:"):
+        return slice_basis_of(tx, row.contract, header.index, header.issued_at, subjects)
     return basis_of(tx, row.contract, header.index, subjects)
 
 
@@ -153,7 +178,7 @@ def contradiction(tx: Transaction, basis: Basis, invoice: Invoice) -> Parked | N
 
 def _basis(
     tx: Transaction,
-    contract: Contract,
+    terms: Terms,
     index: int,
     late: tuple[int, ...],
     rows: Sequence[Mapping[str, Any]],
@@ -162,9 +187,10 @@ def _basis(
     billed, of_outcomes = split_lines(
         line for row in rows for line in read_invoice(bytes(row["document"])).lines
     )
+    contract = terms.contract
     outcomes = outcome_basis(tx, contract)
     return Basis(
-        terms_for(tx, contract),
+        terms,
         index,
         subjects if subjects is not None else get_customer(tx, contract.customer).subjects,
         late,
@@ -184,11 +210,14 @@ def _late(
     return tuple(late) if first is None else tuple(sorted({*late, *range(first, index - 1)}))
 
 
-def _oldest(contract: Contract, periods: Sequence[int]) -> int:
+def _oldest(terms: Terms, periods: Sequence[int]) -> int:
     """The first period whose invoices count; a commitment, or a discount whose rest waits, reckons with all of them."""
     reckons = any(
         standing.commitments or any(discount.lasts != "forever" for discount in standing.discounts)
-        for standing in contract.agreed
+        for standing in terms.contract.agreed
+    ) or any(
+        stretch.plan.thresholds is not None and stretch.plan.thresholds.over == "lifetime"
+        for stretch in terms.stretches
     )
     return 0 if reckons else min(periods)
 
@@ -236,6 +265,8 @@ def invoice_at(
         read: Where tallies come from; the live counters where left out.
         until_seq: The cut-off, for what must look at single events.
     """
+    if basis.slice_at is not None:
+        return slice_at(tx, basis, read=read, until_seq=until_seq).invoice
     at = basis.change_at
     if at is None:
         usage = _usage(tx, basis, read, until_seq)
@@ -246,6 +277,20 @@ def invoice_at(
         return draft_ended(basis.terms, usage, basis.billed, at)
     change = draft_change(basis.terms, at, basis.billed) if at >= basis.terms.contract.start else None
     return change or invoice_of(basis.terms, cover(basis.terms.contract, basis.index), "change", [], None)
+
+
+def slice_at(
+    tx: Transaction, basis: Basis, *, read: TallyReader | None = None, until_seq: int | None = None
+) -> Slice:
+    """The usage of a running period that no invoice has billed, up to the end of the quarter hour it is looked at."""
+    at, contract = basis.slice_at, basis.terms.contract
+    period = contract_period(contract, basis.index)
+    assert at is not None  # the caller looks at a threshold
+    assert period is not None  # it holds an instant, so it is not empty
+    needs = usage_needs(basis.terms, period, quarter_hour_of(at) + _QUARTER_HOUR)
+    reader = read or live_tallies(tx, basis.subjects, [need.meter for need in needs])
+    usage = measure(tx, basis.subjects, needs, reader, until_seq=until_seq)
+    return draft_slice(basis.terms, period, at, usage, needs, basis.billed)
 
 
 def outcome_lines_at(
@@ -309,5 +354,6 @@ def inputs_of(basis: Basis, contract_terms: Mapping[str, Any], cutoff_seq: int) 
         "cutoff_seq": cutoff_seq,
         "change_at": write_instant(basis.change_at) if basis.change_at else None,
         "ended": basis.ended,
+        "slice_at": write_instant(basis.slice_at) if basis.slice_at else None,
         "outcomes": None if basis.outcomes is None else write_outcomes(basis.outcomes),
     }

@@ -1,13 +1,14 @@
 """Close due periods: a boundary gives a draft, and when its grace has ended the draft becomes an invoice for good."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import timedelta
+from uuid import NAMESPACE_URL, uuid5
 
 from valorem.core.billing.invoice import Invoice
-from valorem.core.billing.schedule import Cover, cover, next_due_at
-from valorem.core.contracts.contract import Contract
+from valorem.core.billing.schedule import Cover, contract_boundary, cover, next_due_at
+from valorem.core.billing.timing import renewals
 from valorem.core.ids import part_of
+from valorem.core.time import write_instant
 from valorem.engine.assembling import (
     Basis,
     basis_for,
@@ -15,16 +16,18 @@ from valorem.engine.assembling import (
     inputs_of,
     invoice_at,
     note_at,
-    terms_for,
 )
 from valorem.engine.backfill import pending
+from valorem.engine.drafting import header_of
 from valorem.engine.engine import Engine, Transaction
-from valorem.engine.identifiers import new_id
 from valorem.engine.meters import revision_ids
+from valorem.engine.progressive import bill_thresholds
 from valorem.engine.retrying import in_snapshot
 from valorem.engine.sealing import SERIES, Final, manner_of, seal
-from valorem.store.postgres import contract_edits, contracts, customers, ingest, invoices
+from valorem.store.postgres import contract_edits, contracts, customers, ingest, invoices, outbox
+from valorem.store.postgres.contracts import ContractRow
 from valorem.store.postgres.invoices import InvoiceHeader
+from valorem.store.postgres.outbox import Message
 
 #: Contracts or drafts worked on in one transaction: enough to share its cost, few enough to redo.
 _BATCH = 50
@@ -39,12 +42,14 @@ class CloseReport:
         finalised: Drafts that became invoices with a number.
         empty: Drafts that billed nothing and were dropped.
         waiting: Drafts that are due but whose meters are still being recounted.
+        progressive: Invoices that passed spend thresholds made due.
     """
 
     drafted: int = 0
     finalised: int = 0
     empty: int = 0
     waiting: int = 0
+    progressive: int = 0
 
     def __add__(self, other: "CloseReport") -> "CloseReport":
         return CloseReport(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
@@ -56,7 +61,7 @@ class CloseReport:
 
 
 def close_due(engine: Engine, workspace: int) -> CloseReport:
-    """Draft every boundary that has been reached, finalise every draft whose grace has ended.
+    """Draft every boundary that has been reached, finalise every draft whose grace has ended, bill passed thresholds.
 
     It may be run twice, in parallel, or be killed at any point: each boundary gives one invoice with one number.
     """
@@ -71,7 +76,8 @@ def close_due(engine: Engine, workspace: int) -> CloseReport:
         step = in_snapshot(engine, workspace, lambda tx: _finalise_some(tx, waiting))
         report += step
         if not step.progressed and not step.waiting:
-            return report
+            break
+    return report + CloseReport(progressive=bill_thresholds(engine, workspace))
 
 
 def _draft_some(tx: Transaction) -> CloseReport:
@@ -83,6 +89,9 @@ def _draft_some(tx: Transaction) -> CloseReport:
         if at.closed is not None or at.ahead is not None
     ]
     invoices.insert_drafts(tx.connection, tx.workspace.id, drafts, tx.now)
+    outbox.put(
+        tx.connection, tx.workspace.id, [each for row, at in covered for each in _renewed(row, at)], tx.now
+    )
     contracts.move_on(
         tx.connection,
         [
@@ -93,26 +102,28 @@ def _draft_some(tx: Transaction) -> CloseReport:
     return CloseReport(drafted=len(drafts), empty=len(rows) - len(drafts))
 
 
-def header_of(tx: Transaction, contract: Contract, at: Cover, kind: str) -> InvoiceHeader:
-    """The draft of an invoice that covers what a border, or a change, lets it cover."""
-    shown = at.closed or at.ahead
-    assert shown is not None  # a cover without either period gives no invoice
-    grace_s = terms_for(tx, contract).policies.grace_s if at.closed is not None else 0
-    return InvoiceHeader(
-        id=new_id("inv", part_of(tx.workspace.id, contract.customer), at.at),
-        contract=contract.id,
-        customer=contract.customer,
-        index=at.boundary_index,
-        kind=kind,
-        status="draft",
-        number=None,
-        currency=contract.currency,
-        period_start=shown.interval.start,
-        period_end=shown.interval.end,
-        issued_at=at.at,
-        finalise_at=at.at + timedelta(seconds=grace_s),
-        total=None,
-    )
+def _renewed(row: ContractRow, at: Cover) -> Iterator[Message]:
+    """That a term ended and another one began, for each between the border before and this one."""
+    contract, index = row.contract, at.boundary_index
+    if contract.term is None or index == 0:
+        return
+    for instant in renewals(contract, contract_boundary(contract, index - 1), at.at):
+        yield Message(
+            part=part_of(contract.workspace, contract.customer),
+            id=uuid5(
+                NAMESPACE_URL,
+                f"valorem:{contract.workspace}:contract.renewed:{contract.id}:{write_instant(instant)}",
+            ),
+            topic="contract.renewed",
+            object=contract.id,
+            payload={
+                "contract": contract.id,
+                "customer": contract.customer,
+                "plan": contract.standing_at(instant).plan,
+                "renewed_at": write_instant(instant),
+                "term": f"{contract.term.count} {contract.term.unit}",
+            },
+        )
 
 
 @dataclass(frozen=True, slots=True)

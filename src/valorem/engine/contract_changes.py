@@ -30,8 +30,8 @@ from valorem.core.time import write_instant
 from valorem.engine.alerts import arm
 from valorem.engine.assembling import terms_for
 from valorem.engine.catalog import catalog_at
-from valorem.engine.closing import header_of
-from valorem.engine.contracts import get_contract
+from valorem.engine.contracts import get_contract, watch_thresholds
+from valorem.engine.drafting import header_of
 from valorem.engine.engine import Transaction
 from valorem.engine.identifiers import new_id
 from valorem.store.postgres import contract_edits, invoices, meters
@@ -203,6 +203,7 @@ def _apply(tx: Transaction, row: ContractRow, history: History, edit: Edit, invo
     changed = replace(row, contract=after, next_at=next_due_at(after, row.next_index - 1))
     held_by = _parked(tx, longer, new, edit)
     contract_edits.replace_folded(connection, changed, held_by)
+    watch_thresholds(tx, new)
     if (covers := _own_invoice(tx, changed, invoiced)) is not None:
         invoices.insert_drafts(
             connection, workspace, [_own_header(tx, changed, covers, number, new, border)], tx.now

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from valorem.core.billing.schedule import next_due_at
+from valorem.core.billing.terms import Terms
 from valorem.core.billing.timing import with_trial
 from valorem.core.catalog.plans import Plan, Policies
 from valorem.core.contracts.contract import Contract, Dated
@@ -17,7 +18,7 @@ from valorem.core.contracts.effective import in_currency, trial_end
 from valorem.core.errors import InvalidInputError, NotFoundError
 from valorem.core.ids import part_of
 from valorem.core.numbers import parse_decimal
-from valorem.core.periods import Cadence, calendar_anchor
+from valorem.core.periods import Cadence, boundary, calendar_anchor
 from valorem.core.time import parse_grid_instant, quarter_hour_of
 from valorem.core.units import parse_span
 from valorem.engine.alerts import arm
@@ -25,10 +26,11 @@ from valorem.engine.catalog import catalog_at, current_catalog
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.identifiers import new_id
-from valorem.store.postgres import contracts
+from valorem.store.postgres import contracts, thresholds
 from valorem.store.postgres.contracts import ContractRow
 
 Anchor = Literal["start", "calendar"]
+Renewal = Literal["automatic", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class NewContract:
         catalog_version: The version to pin; the newest where left out.
         start: First instant billed, on the quarter-hour grid; this quarter hour where left out.
         end: First instant not billed; open-ended where left out.
+        term: How long it is agreed for at a time (``1 year``).
+        renewal: At the end of the term: ``automatic`` begins another one, ``none`` ends the contract.
         every: The billing interval (``1 month``); the plan's where left out.
         anchor: ``start`` counts periods from the contract's start, ``calendar`` from the 1st (or Monday), an instant from there.
         zone: IANA time zone of its periods; the customer's where left out.
@@ -55,6 +59,8 @@ class NewContract:
     catalog_version: int | None = None
     start: datetime | None = None
     end: datetime | None = None
+    term: str | None = None
+    renewal: Renewal = "automatic"
     every: str | None = None
     anchor: Anchor | datetime = "start"
     zone: str | None = None
@@ -82,6 +88,7 @@ def create_contract(tx: Transaction, new: NewContract) -> Contract:
     start = quarter_hour_of(tx.now) if new.start is None else parse_grid_instant(new.start, "start")
     every = Cadence(*(parse_span(new.every, "every") if new.every is not None else plan.every))  # type: ignore[arg-type]
     zone = new.zone or customer.zone
+    term, end = _term(new, start, zone)
     if new.purchase_order is not None:
         check_text(new.purchase_order, "purchase_order", 200)
     check_metadata(new.metadata or {})
@@ -92,7 +99,8 @@ def create_contract(tx: Transaction, new: NewContract) -> Contract:
         plan=plan.key,
         catalog_version=version,
         start=start,
-        end=None if new.end is None else parse_grid_instant(new.end, "end"),
+        end=end,
+        term=term,
         time_zone=zone,
         currency=plan.currency,
         every=every,
@@ -105,8 +113,16 @@ def create_contract(tx: Transaction, new: NewContract) -> Contract:
     if (ends := trial_end(contract, plan)) is not None:
         contract = with_trial(contract, ends)
     contracts.insert(tx.connection, contract, next_index=0, next_at=next_due_at(contract, -1), now=tx.now)
+    if plan.thresholds is not None:
+        thresholds.watch(tx.connection, tx.workspace.id, contract.id, watched=True)
     arm(tx, contract.customer)
     return contract
+
+
+def watch_thresholds(tx: Transaction, terms: Terms) -> None:
+    """Let a contract's spend be looked at from now on, where its terms have thresholds at any time."""
+    watched = any(stretch.plan.thresholds is not None for stretch in terms.stretches)
+    thresholds.watch(tx.connection, tx.workspace.id, terms.contract.id, watched=watched)
 
 
 def get_contract(tx: Transaction, contract_id: str, *, lock: bool = False) -> ContractRow:
@@ -133,6 +149,28 @@ def list_contracts(
 def counted_keys(plan: Plan) -> set[str]:
     """What a contract on a plan says quantities of: its seats and its add-ons."""
     return {*plan.addons, *(fee.per for fee in plan.fees.values() if fee.per)}
+
+
+def _term(new: NewContract, start: datetime, zone: str) -> tuple[Cadence | None, datetime | None]:
+    """The term, and the end where the contract has one."""
+    end = None if new.end is None else parse_grid_instant(new.end, "end")
+    if new.term is None:
+        if new.renewal == "none" and end is None:
+            raise InvalidInputError(
+                "a contract without a term has nothing to renew",
+                field="renewal",
+                hint="give a term such as 1 year, or an end",
+            )
+        return None, end
+    span = parse_span(new.term, "term")
+    if span[1] in ("minute", "hour") or not 1 <= span[0] <= 1200:
+        raise InvalidInputError(
+            f"a term of {new.term}", field="term", hint="days, weeks, months, quarters or years"
+        )
+    term = Cadence(*span)  # type: ignore[arg-type]  # the unit is checked above
+    if new.renewal == "none" and end is None:
+        end = boundary(start, term, zone, 1)
+    return term, end
 
 
 def _anchor(anchor: Anchor | datetime, start: datetime, every: Cadence, zone: str) -> datetime:

@@ -22,7 +22,6 @@ from valorem.engine.assembling import (
     basis_for,
     basis_of,
     invoice_at,
-    is_change,
     outcome_lines_at,
     terms_for,
     usage_of_period,
@@ -153,7 +152,7 @@ def get_invoice(tx: Transaction, invoice: str) -> StoredInvoice:
     if header.status == "draft":
         row = get_contract(tx, header.contract)
         basis = basis_for(tx, header, row)
-        if not is_change(header):
+        if header.kind == "period":
             basis = ahead_of(tx, basis, row.next_index)
         return StoredInvoice(header, invoice_at(tx, basis), None, basis.subjects)
     sealed = invoices.load_document(tx.connection, tx.workspace.id, header.id)
@@ -269,6 +268,7 @@ def _basis_again(tx: Transaction, inputs: Mapping[str, Any]) -> Basis:
         billed=billed,
         change_at=parse_instant(at) if (at := inputs.get("change_at")) else None,
         ended=bool(inputs.get("ended")),
+        slice_at=parse_instant(at) if (at := inputs.get("slice_at")) else None,
         outcomes=read_outcomes(tx, contract.id, inputs.get("outcomes"), of_outcomes),
     )
 

@@ -8,15 +8,10 @@ from typing import Any
 from tests.conformance.adapters.money import MONTH, cents, money
 from tests.conformance.adapters.pricing import asked, exact_amount, number, tiered
 from tests.conformance.runner import Inputs, Unsupported, adapter
-from valorem.core.billing.progressive import (
-    Thresholds,
-    offset_progressive,
-    passed,
-    slice_amounts,
-    units_until,
-)
+from valorem.core.billing.progressive import offset_progressive, slice_amounts, units_until
 from valorem.core.billing.settlement import settle_invoice
 from valorem.core.billing.taxes import Taxable
+from valorem.core.billing.thresholds import Thresholds, passed
 from valorem.core.calendar import start_of_day
 from valorem.core.contracts.proration import share_of
 from valorem.core.money import round_money
@@ -26,8 +21,9 @@ from valorem.core.periods import Interval, boundary
 @adapter("progressive.thresholds")
 def progressive_thresholds(inputs: Inputs) -> Any:
     thresholds = Thresholds(
-        tuple(number(each) for each in inputs["fixed"]),
-        number(inputs["recurring"]) if inputs.get("recurring") is not None else None,
+        fixed=tuple(number(each) for each in inputs["fixed"]),
+        recurring=number(inputs["recurring"]) if inputs.get("recurring") is not None else None,
+        over="lifetime",
     )
     got = [
         list(
@@ -93,8 +89,9 @@ def progressive_e2e(inputs: Inputs) -> Any:
         raise Unsupported(f"slices with {', '.join(sorted(unknown))}")
     price = {"model": "per_unit", "amount": inputs.get("unit_price", "0.0002")}
     thresholds = Thresholds(
-        tuple(money(each) for each in inputs.get("thresholds_cents", [20000])),
-        money(inputs["recurring_cents"]) if inputs.get("recurring_cents") else None,
+        fixed=tuple(money(each) for each in inputs.get("thresholds_cents", [20000])),
+        recurring=money(inputs["recurring_cents"]) if inputs.get("recurring_cents") else None,
+        over="lifetime",
     )
     plan = money(inputs.get("plan_cents", 3100))
     if "terminate" in inputs:

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tests.core.billing.ledger import Use, answer, team_catalog, usage_of
 from tests.core.billing.make import contract, utc
@@ -14,16 +15,14 @@ from valorem.core.billing.charges import period_charges
 from valorem.core.billing.draft import draft_invoice
 from valorem.core.billing.needs import usage_needs
 from valorem.core.billing.progressive import (
-    Thresholds,
     offset_progressive,
-    passed,
     slice_amounts,
     slice_lines,
     units_until,
 )
 from valorem.core.billing.schedule import contract_period
 from valorem.core.billing.terms import terms_of
-from valorem.core.errors import InvalidInputError
+from valorem.core.billing.thresholds import Thresholds, passed
 from valorem.core.pricing.parts import Usage
 from valorem.core.pricing.policies import DEFAULT_POLICIES
 from valorem.core.pricing.price import Price
@@ -35,12 +34,12 @@ D = Decimal
     ("fixed", "recurring"), [(("10", "10"), None), (("0",), None), (("-1",), None), ((), None), ((), "0")]
 )
 def test_thresholds_must_make_sense(fixed, recurring):
-    with pytest.raises(InvalidInputError):
-        Thresholds(tuple(D(each) for each in fixed), None if recurring is None else D(recurring))
+    with pytest.raises(ValidationError):
+        Thresholds.model_validate({"fixed": fixed, "recurring": recurring})
 
 
 def test_a_step_counts_from_the_grid_or_from_the_last_invoice():
-    grid = Thresholds(recurring=D(100))
+    grid = Thresholds(recurring=D(100), over="lifetime")
     waiting = Thresholds(recurring=D(100), recurring_from="last_invoice", over="period")
     overshot = {"billed": D(0), "billed_in_period": D(150), "spent_in_period": D(220)}
     assert passed(grid, **overshot) == (D(100),)
@@ -49,8 +48,8 @@ def test_a_step_counts_from_the_grid_or_from_the_last_invoice():
 
 
 def test_a_period_forgets_what_was_billed_before_it():
-    once = Thresholds((D(100),), over="period")
-    for_ever = Thresholds((D(100),))
+    once = Thresholds(fixed=(D(100),), over="period")
+    for_ever = Thresholds(fixed=(D(100),), over="lifetime")
     facts = {"billed": D(500), "billed_in_period": D(0), "spent_in_period": D(100)}
     assert (passed(once, **facts), passed(for_ever, **facts)) == ((D(100),), ())
 
@@ -64,7 +63,9 @@ def test_a_period_forgets_what_was_billed_before_it():
 def test_every_fixed_threshold_fires_once_and_slices_add_up(fixed, recurring, spends):
     if not fixed and recurring is None:
         return
-    thresholds = Thresholds(tuple(map(D, fixed)), None if recurring is None else D(recurring))
+    thresholds = Thresholds(
+        fixed=tuple(map(D, fixed)), recurring=None if recurring is None else D(recurring), over="lifetime"
+    )
     spent = billed = D(0)
     fired: list[Decimal] = []
     cumulative: list[Decimal] = []

@@ -121,7 +121,8 @@ def unbilled(now: Sequence[Line], billed: Sequence[Line], *, closing: bool) -> I
             continue
         difference = _sum(lines) - _sum(before or ())
         if difference:
-            yield _adjusted(lines, before or [], difference)
+            adjusted = _adjusted(lines, before or [], difference)
+            yield _the_rest(adjusted) if closing and lines[0].kind == "usage" and difference > 0 else adjusted
     for charge, before in earlier.items():
         if charge not in standing and (amount := _sum(before)):
             yield _adjusted([], before, -amount)
@@ -178,7 +179,7 @@ def _adjusted(lines: Sequence[Line], before: Sequence[Line], difference: Decimal
     steps = [step for each in lines for step in each.steps]
     text = f"{plain(now)} for everything known now − {plain(already)} already billed"
     quantity = None if line.quantity is None else _quantity(lines) - _quantity(before)
-    plain_name = line.description.removesuffix(_ADJUSTED)
+    plain_name = line.description.removesuffix(_ADJUSTED).removesuffix(_SINCE)
     return replace(
         line,
         timing="adjustment",
@@ -194,6 +195,13 @@ def _adjusted(lines: Sequence[Line], before: Sequence[Line], difference: Decimal
 
 
 _ADJUSTED = " (adjustment)"
+_SINCE = " (since the last invoice)"
+
+
+def _the_rest(line: Line) -> Line:
+    """More of a charge whose period was billed in part while it ran: no adjustment, but what was used since."""
+    plain_name = line.description.removesuffix(_ADJUSTED)
+    return replace(line, timing="in_arrears", description=plain_name + _SINCE)
 
 
 def _by_charge(lines: Iterable[Line]) -> dict[str, list[Line]]:

@@ -13,7 +13,7 @@ LineKind = Literal[
     "fee", "usage", "outcome", "charge", "discount", "minimum", "maximum", "commitment", "true_up"
 ]
 Timing = Literal["in_advance", "in_arrears", "adjustment"]
-InvoiceKind = Literal["period", "note", "change", "one_off", "preview"]
+InvoiceKind = Literal["period", "note", "change", "progressive", "one_off", "preview"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Invoice:
         catalog_version: The version it was priced by.
         currency: Of every amount in it.
         kind: ``period`` closes a period, ``note`` carries late usage on its own, ``change`` what a change
-            comes to at once, ``one_off`` is written by hand and of no contract, ``preview`` is never issued.
+            comes to at once, ``progressive`` what a running period's spend threshold makes due, ``one_off`` is written by hand and of no contract, ``preview`` is never issued.
         boundary_index: Which border of the contract it is issued at; contract, index and kind name an invoice for ever.
         issued_at: The instant of that border (for a preview: the instant looked at).
         closed: The period it closes: its usage and arrears fees; ``None`` on the first invoice.

@@ -5,81 +5,22 @@ the same way, so whatever the slices took too early (a volume tier reached later
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from typing import Literal
 
 from valorem.core.billing.charges import period_charges
-from valorem.core.billing.draft import unbilled
-from valorem.core.billing.invoice import Line
+from valorem.core.billing.commitments import commitment_lines
+from valorem.core.billing.draft import invoice_of, unbilled
+from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.needs import PeriodUsage, UsageNeed
+from valorem.core.billing.schedule import Cover
 from valorem.core.billing.terms import Terms
-from valorem.core.errors import InvalidInputError
-from valorem.core.numbers import ONE, ZERO, exact, plain
+from valorem.core.billing.thresholds import Thresholds, passed
+from valorem.core.numbers import ONE, ZERO, exact
 from valorem.core.periods import Period
 
 _MOST_UNITS = 10**18
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """When usage is billed before its period ends.
-
-    Attributes:
-        fixed: Amounts of spend, ascending; each is passed once.
-        recurring: After the last fixed one, every so much more; ``None`` for no more.
-        recurring_from: ``grid`` counts full steps from the last fixed threshold; ``last_invoice`` waits until so much is not
-            billed yet.
-        over: Spend since the contract began, or since its period began.
-
-    Raises:
-        InvalidInputError: Where amounts are not above zero and ascending, or there are none.
-    """
-
-    fixed: tuple[Decimal, ...] = ()
-    recurring: Decimal | None = None
-    recurring_from: Literal["grid", "last_invoice"] = "grid"
-    over: Literal["lifetime", "period"] = "lifetime"
-
-    def __post_init__(self) -> None:
-        if any(later <= earlier for earlier, later in zip((ZERO, *self.fixed), self.fixed, strict=False)):
-            raise InvalidInputError(
-                "thresholds are amounts above zero, each greater than the one before",
-                field="thresholds.fixed",
-            )
-        if self.recurring is not None and self.recurring <= 0:
-            raise InvalidInputError(f"a step of {plain(self.recurring)}", field="thresholds.recurring")
-        if not self.fixed and self.recurring is None:
-            raise InvalidInputError("no threshold at all", field="thresholds", hint="give fixed or recurring")
-
-
-@exact
-def passed(
-    thresholds: Thresholds, *, billed: Decimal, billed_in_period: Decimal, spent_in_period: Decimal
-) -> tuple[Decimal, ...]:
-    """The thresholds that spend has passed since the last invoice, each reported once.
-
-    Args:
-        thresholds: When usage is billed.
-        billed: Usage billed for earlier periods.
-        billed_in_period: What progressive invoices billed of this period.
-        spent_in_period: What the period's usage comes to by now.
-
-    Returns:
-        Fixed thresholds in order, then the recurring step, once however many steps were passed; empty if nothing is due.
-    """
-    earlier = billed if thresholds.over == "lifetime" else ZERO
-    before, now = earlier + billed_in_period, earlier + spent_in_period
-    found = [amount for amount in thresholds.fixed if before < amount <= now]
-    step = thresholds.recurring
-    if step is not None:
-        base = thresholds.fixed[-1] if thresholds.fixed else ZERO
-        start = max(before, base)
-        steps_before = (start - base) // step if thresholds.recurring_from == "grid" else ZERO
-        steps_now = (now - (base if thresholds.recurring_from == "grid" else start)) // step
-        if now > base and steps_now > steps_before:
-            found.append(step)
-    return tuple(found)
 
 
 @exact
@@ -100,12 +41,70 @@ def slice_lines(
     """
     charged = [line for line in period_charges(terms, period, usage, needs).lines if line.kind == "usage"]
     before = [line for line in billed if line.kind == "usage" and line.period_index == period.index]
-    names = {line.charge: line.description for line in charged}
-    return tuple(
-        replace(line, timing="in_arrears", description=f"{names[line.charge]} (since the last invoice)")
-        if line.timing == "adjustment" and line.amount > 0 and line.charge in names
-        else line
-        for line in unbilled(charged, before, closing=True)
+    return tuple(unbilled(charged, before, closing=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A running period's usage that no invoice has billed, and what decides whether it is billed now.
+
+    Attributes:
+        invoice: The invoice that would bill it.
+        billed: Usage billed for earlier periods, less what commitments covered.
+        billed_in_period: The same for the running period.
+    """
+
+    invoice: Invoice
+    billed: Decimal
+    billed_in_period: Decimal
+
+    @property
+    def spent_in_period(self) -> Decimal:
+        """What the period's usage comes to by now, less what commitments cover."""
+        return self.billed_in_period + self.invoice.total
+
+    def passes(self, thresholds: Thresholds) -> tuple[Decimal, ...]:
+        """The thresholds that are passed with it; empty where nothing is due."""
+        if self.invoice.total <= 0:
+            return ()
+        return passed(
+            thresholds,
+            billed=self.billed,
+            billed_in_period=self.billed_in_period,
+            spent_in_period=self.spent_in_period,
+        )
+
+
+@exact
+def draft_slice(
+    terms: Terms,
+    period: Period,
+    at: datetime,
+    usage: PeriodUsage,
+    needs: Sequence[UsageNeed],
+    billed: Sequence[Line],
+) -> Slice:
+    """The progressive invoice of a running period: its usage so far, less what was billed and what is prepaid.
+
+    Args:
+        terms: The contract's terms.
+        period: The running period.
+        at: The instant it is issued at.
+        usage: The answers to ``needs``.
+        needs: ``usage_needs(terms, period, until=at)``.
+        billed: The lines of all earlier invoices and notes for the period, and of all periods where a commitment or a
+            threshold reckons with them.
+    """
+    cover = Cover(period.index, at, period, None, final=False)
+    lines = slice_lines(terms, period, usage, needs, billed)
+    # A postpaid commitment is made up for when the period closes, not on the way.
+    drawn = [line for line in commitment_lines(terms, cover, lines, billed) if line.kind == "commitment"]
+    invoice = invoice_of(terms, cover, "progressive", [*lines, *drawn], None)
+    counted = [line for line in billed if line.kind in ("usage", "commitment")]
+    return Slice(
+        invoice,
+        sum((line.amount for line in counted if line.period_index < period.index), ZERO),
+        sum((line.amount for line in counted if line.period_index == period.index), ZERO),
     )
 
 

@@ -17,6 +17,7 @@ from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.needs import PeriodUsage, UsageNeed, adds_up, recent_needs, usage_needs
 from valorem.core.billing.schedule import contract_period, period_index_at
 from valorem.core.billing.terms import Terms
+from valorem.core.billing.thresholds import next_threshold
 from valorem.core.errors import InvalidInputError
 from valorem.core.metering.measured import Measured
 from valorem.core.numbers import MAX_FRACTION_DIGITS, ONE, ZERO, exact
@@ -26,6 +27,14 @@ from valorem.core.time import QUARTER_HOUR_S
 _QUARTER_HOUR = timedelta(seconds=QUARTER_HOUR_S)
 _QUANTUM = ONE.scaleb(-MAX_FRACTION_DIGITS)
 _Values = tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UpcomingThreshold:
+    """The spend threshold that is passed next: its amount, and the spend by now."""
+
+    amount: Decimal
+    spent: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,7 @@ class Preview:
         high: The higher of the two.
         elapsed_quarter_hours: How much of the period the rate was taken from.
         total_quarter_hours: The whole period.
+        threshold: The spend threshold that is passed next; ``None`` where the terms have none.
     """
 
     at: datetime
@@ -52,6 +62,7 @@ class Preview:
     high: Decimal | None
     elapsed_quarter_hours: int
     total_quarter_hours: int
+    threshold: UpcomingThreshold | None = None
 
 
 @exact
@@ -102,16 +113,37 @@ def preview(
             for need in recent_needs(terms, now)
         }
         totals = sorted((projected.total, drafted(window).total))
+    so_far = drafted({})
     return Preview(
         at=now,
         period=period.interval,
-        so_far=drafted({}),
+        so_far=so_far,
         projected=projected,
         low=totals[0] if totals else None,
         high=totals[1] if totals else None,
         elapsed_quarter_hours=elapsed,
         total_quarter_hours=total,
+        threshold=_upcoming(terms, period.index, now, so_far.lines, billed),
     )
+
+
+def _upcoming(
+    terms: Terms, index: int, now: datetime, lines: Sequence[Line], billed: Sequence[Line]
+) -> UpcomingThreshold | None:
+    thresholds = terms.at(now).plan.thresholds
+    if thresholds is None:
+        return None
+    before = [
+        line
+        for line in billed
+        if line.kind in ("usage", "commitment")
+        and (line.period_index == index or thresholds.over == "lifetime")
+    ]
+    done = sum((line.amount for line in before), ZERO)
+    new = [line for line in lines if line.kind in ("usage", "commitment") and line.period_index == index]
+    spent = max(ZERO, done + sum((line.amount for line in new), ZERO))
+    amount = next_threshold(thresholds, billed=max(ZERO, done), spent=spent)
+    return None if amount is None else UpcomingThreshold(amount, spent)
 
 
 @dataclass(frozen=True, slots=True)

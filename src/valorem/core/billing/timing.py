@@ -1,5 +1,6 @@
 """When an edit takes effect: now, at the period's end, at renewal, on a date; and whether a change is an upgrade."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -107,6 +108,22 @@ def term_is_over(contract: Contract, at: datetime) -> bool:
     if at <= contract.start:
         return False
     return _renewal(contract, at - timedelta(microseconds=1)) == at
+
+
+def renews_at(contract: Contract, at: datetime) -> datetime | None:
+    """When the term that runs at an instant ends and another one begins; none where there is no term or none follows."""
+    if contract.term is None:
+        return None
+    end = _renewal(contract, at)
+    return None if contract.end is not None and end >= contract.end else end
+
+
+def renewals(contract: Contract, after: datetime, until: datetime) -> Iterator[datetime]:
+    """The ends of terms after an instant, up to and with another, at which the contract renews."""
+    at = renews_at(contract, after)
+    while at is not None and at <= until:
+        yield at
+        at = renews_at(contract, at)
 
 
 def next_collection(

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from valorem.core.alerts.rules import PlanAlerts
 from valorem.core.billing.payment_terms import PaymentTerms
+from valorem.core.billing.thresholds import Thresholds
 from valorem.core.catalog.features import FeatureValue
 from valorem.core.catalog.prices import PlanPrice
 from valorem.core.entitlements.limits import Gate, Limits, Prompt
@@ -180,6 +181,7 @@ class CurrencyAmounts(Entry):
         prices: Meter to its price in this currency.
         minimum: In the place of the plan's.
         maximum: In the place of the plan's.
+        thresholds: In the place of the plan's.
     """
 
     fees: Mapping[Key, Amount] = Field(default_factory=dict)
@@ -187,6 +189,7 @@ class CurrencyAmounts(Entry):
     prices: Mapping[Key, PlanPrice] = Field(default_factory=dict)
     minimum: Bound | None = None
     maximum: Bound | None = None
+    thresholds: Thresholds | None = None
 
 
 class Phase(Entry):
@@ -233,6 +236,7 @@ class Plan(Entry):
         alerts: What customers on the plan are told of.
         minimum: What an invoice for one period comes to at least.
         maximum: What an invoice for one period comes to at most.
+        thresholds: Spend at which usage is billed before its period ends.
         terms: By when its invoices must be paid; the workspace's terms where left out.
         tax: How what it sells is taxed.
     """
@@ -259,6 +263,7 @@ class Plan(Entry):
     alerts: PlanAlerts = PlanAlerts()
     minimum: Bound | None = None
     maximum: Bound | None = None
+    thresholds: Thresholds | None = None
     terms: TermsOfPayment | None = None
     tax: PlanTax = PlanTax()
     policies: Policies = Policies()
@@ -296,7 +301,7 @@ class Plan(Entry):
                 raise ValueError(f"{currency} lacks the {noun} {missing[0]} (amounts are never converted)")
             if unknown := sorted(set(given) - set(needed)):
                 raise ValueError(f"{currency} has the {noun} {unknown[0]}, which the plan has not")
-        for bound in ("minimum", "maximum"):
+        for bound in ("minimum", "maximum", "thresholds"):
             if getattr(self, bound) is not None and getattr(amounts, bound) is None:
                 raise ValueError(f"{currency} lacks the {bound} (amounts are never converted)")
 

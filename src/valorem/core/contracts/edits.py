@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
+from valorem.core.billing.thresholds import Thresholds
 from valorem.core.catalog.plans import Bound, Phase
 from valorem.core.contracts.agreed import Charge, Commitment, Discount, GridInstant, Override
 from valorem.core.contracts.standing import Standing
@@ -19,6 +20,12 @@ def _read_instant(value: Any) -> datetime:
         return parse_instant(value)
     except InvalidInputError as error:
         raise ValueError(f"{error.message} ({error.hint})") from None
+
+
+def _lasting(span: tuple[int, str]) -> tuple[int, str]:
+    if span[1] in ("minute", "hour") or not 1 <= span[0] <= 1200:
+        raise ValueError("a term is one or more days, weeks, months, quarters or years")
+    return span
 
 
 #: Any instant, in UTC.
@@ -197,6 +204,24 @@ class SetBounds(_Change):
         return _having(standing, minimum=self.minimum, maximum=self.maximum)
 
 
+class SetThresholds(_Change):
+    """Spend thresholds in the place of the plan's; ``None`` takes the plan's again."""
+
+    kind: Literal["thresholds"] = "thresholds"
+    thresholds: Thresholds | None = None
+
+    def applied(self, standing: Standing) -> Standing:
+        """How the contract stands with this change."""
+        return _having(standing, thresholds=self.thresholds)
+
+
+class SetTerm(_Change):
+    """How long the contract is agreed for at a time, counted from its start; ``None`` for no term."""
+
+    kind: Literal["term"] = "term"
+    term: Annotated[Span, AfterValidator(_lasting)] | None = None
+
+
 class SetPhases(_Change):
     """Phases in the place of the plan's, counted from the contract's start; ``None`` takes the plan's again."""
 
@@ -246,6 +271,8 @@ Change = Annotated[
     | AddCommitment
     | Remove
     | SetBounds
+    | SetThresholds
+    | SetTerm
     | SetPhases
     | SetPurchaseOrder
     | Withdraw

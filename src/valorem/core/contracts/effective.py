@@ -59,6 +59,7 @@ def effective_plan(contract: Contract, standing: Standing, catalog: Catalog, at:
             "currencies": {},
             "minimum": standing.minimum or phase.minimum or plan.minimum,
             "maximum": standing.maximum or phase.maximum or plan.maximum,
+            "thresholds": standing.thresholds or plan.thresholds,
         }
     )
 
@@ -70,6 +71,7 @@ def _agrees_amounts(standing: Standing) -> bool:
         or standing.phases is not None
         or standing.minimum
         or standing.maximum
+        or standing.thresholds
         or any(each.usage is not None for each in standing.discounts)
     )
 
@@ -118,6 +120,7 @@ def in_currency(plan: Plan, currency: str) -> Plan:
             "prices": {key: amounts.prices[key] for key in plan.prices},
             "minimum": amounts.minimum,
             "maximum": amounts.maximum,
+            "thresholds": amounts.thresholds,
             "currencies": {},
         }
     )

@@ -6,7 +6,17 @@ from datetime import datetime
 from typing import cast
 
 from valorem.core.contracts.contract import Contract, Dated, Leg
-from valorem.core.contracts.edits import Cancel, Change, Edit, Renew, SetPlan, SetSeats, SetStart, Withdraw
+from valorem.core.contracts.edits import (
+    Cancel,
+    Change,
+    Edit,
+    Renew,
+    SetPlan,
+    SetSeats,
+    SetStart,
+    SetTerm,
+    Withdraw,
+)
 from valorem.core.contracts.standing import Standing
 from valorem.core.errors import ConflictError, InvalidInputError, NotFoundError, UnprocessableError
 from valorem.core.periods import Cadence, Unit
@@ -158,6 +168,8 @@ def _whole(signed: Contract, edits: Sequence[Edit]) -> Contract:
                 contract = replace(contract, end=edit.effective)
             elif isinstance(change, Renew):
                 contract = replace(contract, end=change.end)
+            elif isinstance(change, SetTerm):
+                contract = replace(contract, term=None if change.term is None else _cadence(change.term))
     return contract
 
 

@@ -1,5 +1,6 @@
 """How a contract stands from an instant on: its plan, and what is agreed beside it."""
 
+from valorem.core.billing.thresholds import Thresholds
 from valorem.core.catalog.plans import Bound, Phase
 from valorem.core.contracts.agreed import Charge, Commitment, Discount, GridInstant, Override
 from valorem.core.entry import Entry, Key
@@ -20,6 +21,7 @@ class Standing(Entry):
         phases: Stretches with amounts of their own, counted from the contract's start; ``None`` takes the plan's.
         minimum: In the place of the plan's.
         maximum: In the place of the plan's.
+        thresholds: In the place of the plan's.
         purchase_order: Printed on invoices.
     """
 
@@ -34,4 +36,5 @@ class Standing(Entry):
     phases: tuple[Phase, ...] | None = None
     minimum: Bound | None = None
     maximum: Bound | None = None
+    thresholds: Thresholds | None = None
     purchase_order: str | None = None
