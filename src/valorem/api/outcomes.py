@@ -1,189 +1,32 @@
-"""``/v1/outcomes``: signed definitions, one dashboard for both sides, evidence, agreement, disputes."""
+"""``/v1/outcomes``: one dashboard for both sides, each outcome opening to its evidence, bills, and the bundle."""
 
 import base64
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
-from pydantic import ConfigDict, Field
-from starlette.responses import Response
+from fastapi import APIRouter, Query
+from pydantic import Field
 
-from valorem.api.access import Caller, Needs
+from valorem.api.outcome_access import At, Contract, Definition, Reader
 from valorem.api.pages import After, Limit, cursor_of, read_cursor
 from valorem.api.strict_json import StrictRoute
-from valorem.api.wire import Answer, Body, Exact, ExactOut, Instant, Name, Text, written
-from valorem.core.errors import ForbiddenError
-from valorem.core.outcomes.agreement import Listed
-from valorem.core.outcomes.amending import AmendmentBacktest
+from valorem.api.wire import Answer, ExactOut, Instant, written
 from valorem.core.outcomes.bundle import bundle_digest
-from valorem.core.outcomes.disputes import Resolution
-from valorem.core.outcomes.signing import DefinitionVersion, Party, definition_form
 from valorem.core.outcomes.states import Transition
-from valorem.engine import outcome_deals as deals
-from valorem.engine import outcome_disputes as disputes
 from valorem.engine import outcome_reports as reports
-from valorem.engine.outcome_deals import Proposal, Signer
 from valorem.engine.outcome_reports import Board, Opened
-from valorem.store.postgres.outcomes import StoredDispute, StoredReport
 
 router = APIRouter(prefix="/v1/outcomes", tags=["outcomes"], route_class=StrictRoute)
-Reader = Annotated[Caller, Depends(Needs("read"))]
-Vendor = Annotated[Caller, Depends(Needs("outcomes:write"))]
-Customer = Annotated[Caller, Depends(Needs("outcomes:sign"))]
-Contract = Annotated[str, Query(max_length=64, description="the contract's id")]
-Definition = Annotated[str, Query(max_length=255, description="the outcome's key")]
-At = Annotated[Instant | None, Query(description="the instant looked at; now where left out")]
-Id = Annotated[str, Path(max_length=64)]
-_OF: dict[str, Any] = {"contract": "ctr_019b0000000000000000000000", "definition": "resolution"}
-_SIGNED: dict[str, Any] = {**_OF, "number": 1, "digest": "5f" * 32, "person": "Ada Lovelace", "role": "CFO"}
-
-
-class OfBody(Body):
-    """A definition of a contract."""
-
-    contract: Annotated[str, Field(max_length=64)]
-    definition: Name
-
-
-class ProposalBody(OfBody):
-    """A definition to sign. Without ``terms`` the one of the contract's catalog version.
-
-    Attributes:
-        terms: The definition itself, as a file in ``outcomes/`` says it.
-        effective_from: From when it is meant to hold; the next quarter hour where left out.
-        live_from: From when confirmed outcomes are billed; measured in shadow where left out.
-        retroactive: Whether both sides sign that it holds from then on even before their signatures.
-    """
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_OF]})
-
-    terms: dict[str, Any] | None = None
-    effective_from: Instant | None = None
-    live_from: Instant | None = None
-    retroactive: bool = False
-
-
-class SignatureBody(OfBody):
-    """A yes to exactly one text, named by its digest."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_SIGNED]})
-
-    number: Annotated[int, Field(ge=1, le=100_000)]
-    digest: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")]
-    person: Name
-    role: Name
-
-
-class ReportSignatureBody(OfBody):
-    """A yes to a report of agreement."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{**_OF, "person": "Ada Lovelace", "role": "CFO"}]}
-    )
-
-    person: Name
-    role: Name
-
-
-class StageBody(OfBody):
-    """From when a version bills, or accepts nothing more; the next quarter hour where ``since`` is left out."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{**_OF, "number": 1}]})
-
-    number: Annotated[int, Field(ge=1, le=100_000)]
-    since: Instant | None = None
-
-
-class ListedBody(Body):
-    """One key on the customer's list: what it is worth there, and when it was seen."""
-
-    key: Name
-    value: Exact | None = None
-    at: Instant | None = None
-
-
-class AgreementBody(OfBody):
-    """The customer's own list of a cycle; the last cycle that has ended where ``period_index`` is left out."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{**_OF, "listed": [{"key": "INC0000045"}]}]})
-
-    listed: Annotated[list[ListedBody], Field(max_length=100_000)]
-    period_index: Annotated[int, Field(ge=0, le=100_000)] | None = None
-
-
-class DisputeBody(OfBody):
-    """Outcomes that are contested; ``invoice`` is the final invoice that bills them, left out while they are on none."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{**_OF, "keys": ["INC0000045"], "reason": "not_achieved", "invoice": "INV-000001"}]
-        }
-    )
-
-    keys: Annotated[list[Name], Field(min_length=1, max_length=1000)]
-    reason: Name
-    text: Text = ""
-    invoice: Annotated[str, Field(max_length=64)] | None = None
-
-
-class AnswerBody(OfBody):
-    """An answer to a dispute."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_OF]})
-
-
-class ResolutionBody(OfBody):
-    """How disputed outcomes are resolved: 1 upholds, 0 rejects, between them a part is given back."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{**_OF, "resolutions": {"INC0000045": "1"}, "note": "reopened"}]}
-    )
-
-    resolutions: Annotated[dict[Name, Exact], Field(min_length=1, max_length=1000)]
-    note: Text = ""
-
-
-class SignatureAnswer(Answer):
-    """One party's yes to exactly one text."""
-
-    party: str
-    person: str
-    role: str
-    method: str
-    at: Instant
-    digest: str
-
-
-class DefinitionAnswer(Answer):
-    """One version of a definition; ``digest`` is the SHA-256 of ``terms`` in canonical form, which is what is signed."""
-
-    outcome: str
-    number: int
-    digest: str
-    status: str
-    missing: list[str]
-    effective_from: Instant
-    live_from: Instant | None
-    retired_from: Instant | None
-    retroactive: bool
-    signatures: list[SignatureAnswer]
-    terms: dict[str, Any]
-
-
-class DefinitionsAnswer(Answer):
-    """The definitions of a contract, all their versions."""
-
-    items: list[DefinitionAnswer]
 
 
 class PeriodMoney(Answer):
-    """One period: what was confirmed and taken back in it, and its money."""
+    """One period: what was assumed, confirmed, cancelled within its window and taken back in it, and its money."""
 
     start: Instant
     end: Instant
     label: str
+    assumed: int
     confirmed: int
+    cancelled: int
     reversed: int
     amount: ExactOut
     credit: ExactOut
@@ -290,69 +133,6 @@ class BillsAnswer(Answer):
     total: ExactOut
 
 
-class DifferenceAnswer(Answer):
-    """What one period would have been billed before and after an amendment."""
-
-    start: Instant
-    end: Instant
-    before: ExactOut
-    after: ExactOut
-
-
-class BacktestAnswer(Answer):
-    """An amendment on recorded evidence: in words, in money, and the outcomes whose state it changes."""
-
-    changes: list[str]
-    periods: list[DifferenceAnswer]
-    change: ExactOut
-    moved: dict[str, list[str]]
-
-
-class ReportAnswer(Answer):
-    """Both lists compared key by key; ``digest`` is what is signed."""
-
-    id: str
-    period_index: int
-    report: dict[str, Any]
-    digest: str
-    signed: list[str]
-    created_at: Instant
-
-
-class ReportsAnswer(Answer):
-    """The reports of a definition in order of their making."""
-
-    items: list[ReportAnswer]
-
-
-class ResolutionAnswer(Answer):
-    """How much of an outcome is given back."""
-
-    share: ExactOut
-    at: Instant
-    note: str
-
-
-class DisputeAnswer(Answer):
-    """A dispute, and what became of it so far."""
-
-    id: str
-    invoice: str | None
-    by: str
-    at: Instant
-    keys: list[str]
-    reason: str
-    text: str
-    answered_at: Instant | None
-    resolutions: dict[str, ResolutionAnswer]
-
-
-class DisputesAnswer(Answer):
-    """The disputes of a definition in order of time."""
-
-    items: list[DisputeAnswer]
-
-
 class BundleAnswer(Answer):
     """A ZIP with everything that shows why outcomes count; the same bytes each time for the same instant."""
 
@@ -373,79 +153,6 @@ def dashboard(
     with caller.reading() as tx:
         board = reports.show_board(tx, contract, definition, at=at)
     return _board(contract, board, read_cursor(after), limit)
-
-
-@router.get("/definitions")
-def list_definitions(caller: Reader, contract: Contract) -> DefinitionsAnswer:
-    """The definitions of a contract with their signatures, all versions."""
-    with caller.reading() as tx:
-        found = reports.list_outcomes(tx, contract)
-        now = tx.now
-    return DefinitionsAnswer(
-        items=[_definition(version, now) for each in found.values() for version in each.versions]
-    )
-
-
-@router.post("/definitions", status_code=201, response_model=DefinitionAnswer)
-def propose_definition(body: ProposalBody, caller: Vendor) -> Response:
-    """Put a definition, or an amendment of one, before both sides; nothing is in force until both have signed."""
-    return caller.once(
-        lambda tx: _definition(deals.propose(tx, _proposal(body), by=caller.principal.key_id), tx.now)
-    )
-
-
-@router.post("/definitions/backtest", status_code=200, response_model=BacktestAnswer)
-def backtest_definition(body: ProposalBody, caller: Vendor) -> Response:
-    """What an amendment would have changed, in words and in money, on all recorded evidence; nothing is written."""
-    return caller.once(lambda tx: _backtest(deals.backtest(tx, _proposal(body))), status=200)
-
-
-@router.post("/definitions/sign", status_code=201, response_model=DefinitionAnswer)
-def sign_definition(body: SignatureBody, caller: Vendor) -> Response:
-    """Sign as the vendor."""
-    return _sign(body, caller, "vendor")
-
-
-@router.post("/definitions/sign-as-customer", status_code=201, response_model=DefinitionAnswer)
-def sign_definition_as_customer(body: SignatureBody, caller: Customer) -> Response:
-    """Sign as the customer, with a key made for the customer; a vendor's key never does, not even an admin's."""
-    return _sign(body, caller, "customer")
-
-
-@router.post("/definitions/live", status_code=201, response_model=DefinitionAnswer)
-def start_billing(body: StageBody, caller: Vendor) -> Response:
-    """Let a version in shadow bill: both signed it, both lists agree, and both signed the report that says so."""
-    return caller.once(
-        lambda tx: _definition(
-            deals.go_live(
-                tx,
-                body.contract,
-                body.definition,
-                number=body.number,
-                since=body.since,
-                proof=caller.principal.key_id,
-            ),
-            tx.now,
-        )
-    )
-
-
-@router.post("/definitions/retire", status_code=201, response_model=DefinitionAnswer)
-def retire_definition(body: StageBody, caller: Vendor) -> Response:
-    """Let a version accept nothing more from an instant on."""
-    return caller.once(
-        lambda tx: _definition(
-            deals.retire(
-                tx,
-                body.contract,
-                body.definition,
-                number=body.number,
-                since=body.since,
-                proof=caller.principal.key_id,
-            ),
-            tx.now,
-        )
-    )
 
 
 @router.get("/evidence")
@@ -496,154 +203,6 @@ def outcome_bundle(
     return BundleAnswer(sha256=bundle_digest(content), content=base64.b64encode(content).decode())
 
 
-@router.get("/reports")
-def list_agreements(caller: Reader, contract: Contract, definition: Definition) -> ReportsAnswer:
-    """The reports of agreement in order of their making."""
-    with caller.reading() as tx:
-        found = reports.list_reports(tx, contract, definition)
-    return ReportsAnswer(items=[ReportAnswer.model_validate(each) for each in found])
-
-
-@router.post("/reports", status_code=201, response_model=ReportAnswer)
-def compare_lists(body: AgreementBody, caller: Vendor) -> Response:
-    """Compare what we count as confirmed in a cycle with the customer's own list, key by key, and keep the report."""
-    listed = {each.key: Listed(each.value, each.at) for each in body.listed}
-
-    def compared(tx: Any) -> ReportAnswer:
-        report: StoredReport = reports.compare_lists(
-            tx, body.contract, body.definition, listed, period_index=body.period_index
-        )
-        return ReportAnswer.model_validate(report)
-
-    return caller.once(compared)
-
-
-@router.post("/reports/{report_id}/sign", status_code=201, response_model=ReportsAnswer)
-def sign_report(report_id: Id, body: ReportSignatureBody, caller: Vendor) -> Response:
-    """Sign a report as the vendor."""
-    return _sign_report(report_id, body, caller, "vendor")
-
-
-@router.post("/reports/{report_id}/sign-as-customer", status_code=201, response_model=ReportsAnswer)
-def sign_report_as_customer(report_id: Id, body: ReportSignatureBody, caller: Customer) -> Response:
-    """Sign a report as the customer, with a key made for the customer."""
-    return _sign_report(report_id, body, caller, "customer")
-
-
-@router.get("/disputes")
-def list_disputes(caller: Reader, contract: Contract, definition: Definition) -> DisputesAnswer:
-    """The disputes of a definition, with what silence has resolved."""
-    with caller.reading() as tx:
-        found = disputes.list_disputes(tx, contract, definition)
-    return DisputesAnswer(items=[_dispute(each) for each in found])
-
-
-@router.post("/disputes", status_code=201, response_model=DisputeAnswer)
-def open_dispute(body: DisputeBody, caller: Vendor) -> Response:
-    """Open a dispute as the vendor."""
-    return _open_dispute(body, caller, "vendor")
-
-
-@router.post("/disputes/as-customer", status_code=201, response_model=DisputeAnswer)
-def open_dispute_as_customer(body: DisputeBody, caller: Customer) -> Response:
-    """Open a dispute as the customer, with a key made for the customer."""
-    return _open_dispute(body, caller, "customer")
-
-
-@router.post("/disputes/{dispute_id}/answer", status_code=201, response_model=DisputeAnswer)
-def answer_dispute(dispute_id: Id, body: AnswerBody, caller: Vendor) -> Response:
-    """Note that the dispute was answered; from now on the other side's silence counts, where the terms say so."""
-    return caller.once(
-        lambda tx: _dispute(disputes.answer_dispute(tx, body.contract, body.definition, dispute_id))
-    )
-
-
-@router.post("/disputes/{dispute_id}/resolve", status_code=201, response_model=DisputeAnswer)
-def resolve_dispute(dispute_id: Id, body: ResolutionBody, caller: Vendor) -> Response:
-    """Resolve disputed outcomes one by one; what is upheld is credited by pricing its period again without it."""
-    return caller.once(
-        lambda tx: _dispute(
-            disputes.resolve_dispute(
-                tx, body.contract, body.definition, dispute_id, body.resolutions, note=body.note
-            )
-        )
-    )
-
-
-def _proposal(body: ProposalBody) -> Proposal:
-    return Proposal(
-        body.contract,
-        body.definition,
-        body.terms,
-        body.effective_from,
-        body.live_from,
-        body.retroactive,
-    )
-
-
-def _signer(body: SignatureBody | ReportSignatureBody, caller: Caller, party: Party) -> Signer:
-    _check_party(caller, party)
-    return Signer(party, body.person, body.role, "api_key", caller.principal.key_id)
-
-
-def _check_party(caller: Caller, party: Party) -> None:
-    """A key speaks for one side: one that carries ``outcomes:sign`` for the customer, every other for the vendor."""
-    if (party == "customer") != ("outcomes:sign" in caller.principal.scopes):
-        raise ForbiddenError(
-            f"this key does not speak for the {party}",
-            hint="make a key with the scope outcomes:sign for the customer, and use another one for the vendor",
-        )
-
-
-def _sign(body: SignatureBody, caller: Caller, party: Party) -> Response:
-    signer = _signer(body, caller, party)
-    return caller.once(
-        lambda tx: _definition(
-            deals.sign_definition(
-                tx, body.contract, body.definition, number=body.number, digest=body.digest, signer=signer
-            ),
-            tx.now,
-        )
-    )
-
-
-def _sign_report(report_id: str, body: ReportSignatureBody, caller: Caller, party: Party) -> Response:
-    signer = _signer(body, caller, party)
-
-    def signed(tx: Any) -> ReportsAnswer:
-        deals.sign_report(tx, body.contract, body.definition, report_id, signer=signer)
-        found = reports.list_reports(tx, body.contract, body.definition)
-        return ReportsAnswer(
-            items=[ReportAnswer.model_validate(each) for each in found if each.id == report_id]
-        )
-
-    return caller.once(signed)
-
-
-def _open_dispute(body: DisputeBody, caller: Caller, party: Party) -> Response:
-    _check_party(caller, party)
-    new = disputes.NewDispute(
-        body.contract, body.definition, party, body.keys, body.reason, body.text, body.invoice
-    )
-    return caller.once(lambda tx: _dispute(disputes.open_dispute(tx, new)))
-
-
-def _definition(version: DefinitionVersion, now: datetime) -> DefinitionAnswer:
-    return DefinitionAnswer(
-        outcome=version.definition.outcome,
-        number=version.number,
-        digest=version.digest,
-        status=version.status(now),
-        missing=list(version.missing()),
-        effective_from=version.effective_from,
-        live_from=version.live_from,
-        retired_from=version.retired_from,
-        retroactive=version.retroactive,
-        signatures=[SignatureAnswer.model_validate(each) for each in version.signatures],
-        terms=written(definition_form(version.definition)),
-    )
-
-
 def _board(contract: str, board: Board, after: str | None, limit: int) -> DashboardAnswer:
     found = board.dashboard
     rows = [each for each in found.outcomes if after is None or each.key > after]
@@ -666,7 +225,9 @@ def _board(contract: str, board: Board, after: str | None, limit: int) -> Dashbo
                 start=each.period.start,
                 end=each.period.end,
                 label=each.label,
+                assumed=each.assumed,
                 confirmed=each.confirmed,
+                cancelled=each.cancelled,
                 reversed=each.reversed,
                 amount=each.amount,
                 credit=each.credit,
@@ -715,36 +276,3 @@ def _transition(found: Transition) -> TransitionAnswer:
         rule=found.rule,
         evidence=list(found.evidence),
     )
-
-
-def _backtest(found: AmendmentBacktest) -> BacktestAnswer:
-    return BacktestAnswer(
-        changes=[each.sentence for each in found.changes],
-        periods=[
-            DifferenceAnswer(
-                start=each.period.start, end=each.period.end, before=each.before, after=each.after
-            )
-            for each in found.periods
-        ],
-        change=found.change,
-        moved={key: list(states) for key, states in found.moved.items()},
-    )
-
-
-def _dispute(stored: StoredDispute) -> DisputeAnswer:
-    dispute = stored.dispute
-    return DisputeAnswer(
-        id=dispute.id,
-        invoice=stored.invoice,
-        by=dispute.by,
-        at=dispute.at,
-        keys=list(dispute.keys),
-        reason=dispute.reason,
-        text=dispute.text,
-        answered_at=dispute.answered_at,
-        resolutions=_resolutions(dispute.resolutions),
-    )
-
-
-def _resolutions(found: Mapping[str, Resolution]) -> dict[str, ResolutionAnswer]:
-    return {key: ResolutionAnswer.model_validate(each) for key, each in found.items()}

@@ -55,18 +55,20 @@ def show(
     for reason, count in board.rejected.items():
         say(f"{count:,} rejected: {reason}")
     table(
-        ("period", "confirmed", "reversed", "amount", "of it credit"),
+        ("period", "assumed", "confirmed", "cancelled", "reversed", "amount", "of it credit"),
         [
             (
                 each.label,
+                each.assumed,
                 each.confirmed,
+                each.cancelled,
                 each.reversed,
                 money(each.amount, board.currency),
                 money(each.credit, board.currency),
             )
             for each in board.periods
         ],
-        right=("confirmed", "reversed", "amount", "of it credit"),
+        right=("assumed", "confirmed", "cancelled", "reversed", "amount", "of it credit"),
     )
     say(f"the running period comes to {money(board.if_silent, board.currency)} if nothing more is heard")
     table(

@@ -41,12 +41,14 @@ class OutcomeDefinitions(Value, frozen=True):
 
 
 class OutcomePeriod(Value, frozen=True):
-    """One period: what was confirmed and taken back in it, and its money."""
+    """One period: what was assumed, confirmed, cancelled within its window and taken back in it, and its money."""
 
     start: datetime
     end: datetime
     label: str
+    assumed: int
     confirmed: int
+    cancelled: int
     reversed: int
     amount: Decimal
     credit: Decimal

@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from valorem.cli.demo.free_plan import play_free_plan
-from valorem.cli.demo.incidents import log_start, play_incidents
+from valorem.cli.demo.incidents import Calendar, log_start, play_incidents
 from valorem.cli.demo.proof import prove
 from valorem.cli.demo.server import running_server
 from valorem.cli.demo.story import FEBRUARY, MARCH, Story
@@ -23,8 +24,16 @@ from valorem.cli.output import err, say
 from valorem.cli.session import set_up_link_in
 from valorem.client import Client
 from valorem.client.values import InvoiceHeader
+from valorem.core.calendar import zone_info
 
 _RECOMPUTED = 40
+
+
+class By(StrEnum):
+    """The periods a log may be billed by."""
+
+    month = "month"
+    week = "week"
 
 
 def demo(
@@ -46,37 +55,56 @@ def demo(
             exists=True, dir_okay=False, help="Bill a help-desk log by the resolved ticket instead."
         ),
     ] = None,
-    window: Annotated[str, typer.Option(help="How long a ticket must stay resolved.")] = "5 days",
+    window: Annotated[
+        str, typer.Option(help="With --incidents: how long a ticket must stay resolved.")
+    ] = "5 days",
+    by: Annotated[By, typer.Option(help="With --incidents: the periods it is billed by.")] = By.month,
+    zone: Annotated[
+        str, typer.Option(help="With --incidents: the time zone whose midnights are their borders.")
+    ] = "UTC",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --incidents: answer the totals as JSON, for programs.")
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Go on serving at the end, until Ctrl-C.")] = False,
 ) -> None:
     """Show the whole way, from events to proven invoices, in a temporary folder; nothing else is touched."""
     began = time.monotonic()
+    calendar = Calendar(by.value, zone_info(zone).key)
     folder = Path(tempfile.mkdtemp(prefix="valorem-demo-"))
-    say(f"starting a server in {folder} …", "dim")
+    _note(f"starting a server in {folder} …", "dim", as_json=as_json)
     with running_server(folder) as (url, admin):
-        sandbox = admin.create_workspace("demo", clock_at=_starts_at(trace, incidents))
+        sandbox = admin.create_workspace("demo", clock_at=_starts_at(trace, incidents, calendar))
         with Client(url, sandbox.admin_key.key, timeout_s=120) as client:
             if incidents is not None:
-                holds = play_incidents(client, url, incidents, window)
+                holds = play_incidents(client, url, incidents, window, calendar, as_json=as_json)
             elif freemium:
                 holds = play_free_plan(client)
             else:
                 holds = _play(client) if trace is None else play_trace(client, trace)
-        say(f"\ndone in {time.monotonic() - began:.0f} s", "dim")
-        if keep or sys.stdout.isatty():
+        _note(f"\ndone in {time.monotonic() - began:.0f} s", "dim", as_json=as_json)
+        if keep or (sys.stdout.isatty() and not as_json):
             link = set_up_link_in(folder / "data")
             say(f"Look around, as the first owner: {link or url}   (Ctrl-C ends it)", "bold")
             _wait()
-    say("Open it again, and sign in by the link it shows:", "bold")
-    say(f"  VALOREM_DATA={folder / 'data'} valorem up")
-    say(f"  the key of the demo's workspace, for the API and the command line: {sandbox.admin_key.key}")
+    key = f"  the key of the demo's workspace, for the API and the command line: {sandbox.admin_key.key}"
+    _note("Open it again, and sign in by the link it shows:", "bold", as_json=as_json)
+    _note(f"  VALOREM_DATA={folder / 'data'} valorem up", as_json=as_json)
+    _note(key, as_json=as_json)
     if not holds:
         raise typer.Exit(1)
 
 
-def _starts_at(trace: Path | None, incidents: Path | None) -> datetime:
+def _note(text: str, style: str = "", *, as_json: bool) -> None:
+    """A line for people; beside the answer where that is for a program."""
+    if as_json:
+        err.print(text, style=style, soft_wrap=True)
+    else:
+        say(text, style)
+
+
+def _starts_at(trace: Path | None, incidents: Path | None, calendar: Calendar) -> datetime:
     if incidents is not None:
-        return log_start(incidents)
+        return log_start(incidents, calendar)
     return START if trace is None else trace_start(trace)
 
 

@@ -1,7 +1,7 @@
 """What both sides see of a contract's outcomes: one pure function, so the same numbers on every page and in every answer."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -73,7 +73,9 @@ class PeriodView:
     Attributes:
         period: Which.
         label: How people name it.
+        assumed: Accepted in it.
         confirmed: In it, whatever became of them later.
+        cancelled: Refuted in it within their window.
         reversed: In it, whenever they were confirmed.
         amount: Billed for it, credits for earlier periods included.
         credit: Of it, adjustments of earlier periods.
@@ -81,7 +83,9 @@ class PeriodView:
 
     period: Interval
     label: str
+    assumed: int
     confirmed: int
+    cancelled: int
     reversed: int
     amount: Decimal
     credit: Decimal
@@ -211,21 +215,37 @@ def _periods(
     frame: Frame,
     now: datetime,
 ) -> tuple[PeriodView, ...]:
-    results = [result for each in governed for result in each.outcome.results if result.end == "confirmed"]
-    return tuple(
-        PeriodView(
-            period,
-            frame.label(frame.period_of(period.start)),
-            sum(result.ends_at in period and result.ends_at <= now for result in results),
-            sum(
-                result.reversed_at is not None and result.reversed_at in period and result.reversed_at <= now
-                for result in results
-            ),
-            total_of(charged, index),
-            sum((each.bills[index].credit for each in charged), ZERO),
+    counts = _counts(governed, frame, now)
+    found = []
+    for index, period in enumerate(periods):
+        number = frame.period_of(period.start)
+        found.append(
+            PeriodView(
+                period,
+                frame.label(number),
+                counts["assumed", number],
+                counts["confirmed", number],
+                counts["cancelled", number],
+                counts["reversed", number],
+                total_of(charged, index),
+                sum((each.bills[index].credit for each in charged), ZERO),
+            )
         )
-        for index, period in enumerate(periods)
-    )
+    return tuple(found)
+
+
+def _counts(governed: Iterable[Governed], frame: Frame, now: datetime) -> Counter[tuple[str, int]]:
+    """(what happened, period) to how often, up to an instant."""
+    counts: Counter[tuple[str, int]] = Counter()
+    for each in governed:
+        for result in each.outcome.results:
+            moments = [("assumed", result.accepted_at), (result.end, result.ends_at)]
+            if result.reversed_at is not None:
+                moments.append(("reversed", result.reversed_at))
+            for what, at in moments:
+                if at <= now:
+                    counts[what, frame.period_of(at)] += 1
+    return counts
 
 
 def _view(

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 
 from valorem.core.catalog.outcomes import definition_fields
@@ -99,6 +100,10 @@ class DefinitionVersion:
 
     def in_force_from(self) -> datetime | None:
         """From when it holds: with both signatures, not before either; ``None`` with one."""
+        return self._held_from
+
+    @cached_property
+    def _held_from(self) -> datetime | None:
         if self.missing():
             return None
         if self.retroactive:
