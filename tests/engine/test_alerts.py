@@ -116,7 +116,7 @@ def test_time_alone_brings_expiry(door):
     door.shop.go(datetime(2026, 1, 26, tzinfo=UTC))
     run_alerts(door.shop.engine, door.shop.workspace)
     run_alerts(door.shop.engine, door.shop.workspace)
-    assert door.crossed() == [("expiry:contract:7 days", "1")]
+    assert door.crossed() == [("expiry:contract", "7 days")]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -217,3 +217,56 @@ def test_a_member_s_budget_is_what_its_own_use_costs(database_url):
         event["id"], event["data"]["n"] = "last", 1
         door.shop.ingestor.ingest(door.shop.workspace, [json.dumps(event).encode()])
         assert door.crossed() == [(f"budget:{kept.id}", "100%")]
+
+
+ROLLING = {
+    "meters/jobs.yaml": "meter: jobs\nevent: call\naggregate: count\n",
+    "plans/free.yaml": "plan: free\nname: Free\ncurrency: USD\nlimits: {jobs: {max: 4, window: rolling 5 hours}}\n"
+    "alerts: {limits: [100%]}\n",
+}
+
+
+def test_a_rolling_window_recovers_by_time_alone_and_tells_again(database_url):
+    with doorkeepers(database_url, ROLLING) as door:
+        door.shop.sell("ada", "free", start=JANUARY)
+        for _ in range(4):
+            door.shop.use("ada", 1, NOON)
+        assert door.crossed() == [("limit:jobs:rolling 5 hours", "100%")]
+        assert not door.ask("ada", "jobs").verdict.allowed
+        back = door.ask("ada", "jobs").verdict.state.resets_at
+        assert back == NOON + timedelta(hours=5, minutes=15)
+        door.shop.go(back - timedelta(minutes=15))
+        assert (door.crossed("alert.recovered"), door.ask("ada", "jobs").verdict.allowed) == ([], False)
+        door.shop.go(back + timedelta(hours=3))  # past it: the clock stops where the use leaves the window
+        assert door.crossed("alert.recovered") == [("limit:jobs:rolling 5 hours", "100%")]
+        assert door.notices("alert.recovered")[0]["payload"]["at"] == "2026-01-10T17:15:00Z"
+        assert door.ask("ada", "jobs").verdict.allowed
+        for _ in range(4):
+            door.shop.use("ada", 1, back + timedelta(hours=3))
+        assert len(door.crossed()) == 2
+
+
+def test_late_use_in_a_window_that_has_ended_tells_nothing(door):
+    """Its alert would warn of nothing that can still be helped; it is billed, and seen in the usage."""
+    door.shop.sell("ada", "free", start=JANUARY)
+    door.shop.go(NOON + timedelta(days=1))
+    for _ in range(12):
+        door.shop.use("ada", 1, NOON)
+    assert door.crossed() == []
+    assert door.ask("ada").verdict.allowed
+    for _ in range(8):
+        door.shop.use("ada", 1, NOON + timedelta(days=1))
+    assert door.crossed() == [("limit:batch_jobs:day", "80%")]
+
+
+def test_a_customer_s_own_rule_takes_the_place_of_its_plan_s_and_several_of_its_own_add_up(door):
+    door.shop.sell("bob", "business", start=JANUARY)
+    with door.shop.engine.transaction(door.shop.workspace) as tx:
+        add_rule(tx, "bob", {"kind": "included", "on": "tokens", "at": ["50%"]})
+        add_rule(tx, "bob", {"kind": "included", "on": "tokens", "at": ["60%"]})
+        add_rule(tx, None, {"kind": "included", "on": "tokens", "at": ["40%"]})
+    door.shop.use("bob", 95, NOON)
+    assert [each for each in door.crossed() if each[0] == "included:tokens"] == [
+        ("included:tokens", "50%"),
+        ("included:tokens", "60%"),
+    ]

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from valorem.api.access import Caller, Needs
 from valorem.api.strict_json import StrictRoute
 from valorem.api.wire import Answer, Body, ExactOut, Instant, Name, Page, Text
+from valorem.core.alerts.rules import AlertKind
 from valorem.engine import alerts, rules
 
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"], route_class=StrictRoute)
@@ -21,9 +22,12 @@ class NewRule(Body):
 
     Attributes:
         customer: Only about this customer; every one where left out.
-        on: The meter, or for ``limit`` the feature; all there are where left out.
-        at: Shares (``80%``) or amounts.
-        before: For ``expiry``: how long before (``7 days``).
+        kind: ``included``, ``limit``, ``usage``, ``spend``, ``projected`` (the running period's bill to come), ``change``
+            (the last day beside the days before), ``balance`` (credits left), ``depletion`` (credits run out at the pace
+            of the last week), ``credit_expiry`` (credits end unused) or ``expiry`` (the contract or its trial ends).
+        on: The meter, for ``limit`` the feature, for credits their type; all there are where left out.
+        at: Shares (``80%``) or amounts; for ``balance`` what it falls below.
+        before: For ``expiry``, ``depletion`` and ``credit_expiry``: how long before (``7 days``).
         re_arm: Once in a window, or again after a recovery.
     """
 
@@ -32,7 +36,7 @@ class NewRule(Body):
     )
 
     customer: Name | None = None
-    kind: Literal["included", "limit", "usage", "spend", "projected", "expiry", "change"]
+    kind: AlertKind
     on: Name | None = None
     at: Annotated[list[Text], Field(max_length=25)] = Field(default_factory=list)
     before: Annotated[list[Text], Field(max_length=25)] = Field(default_factory=list)

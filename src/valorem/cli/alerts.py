@@ -1,12 +1,13 @@
 """``valorem alerts`` and ``valorem budget``: what was crossed, rules of one's own, amounts not to pass."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from valorem.cli.output import Json, cell, say, show_json, table
 from valorem.cli.parameters import Customer, Limit, pairs
 from valorem.cli.session import client_of
+from valorem.core.alerts.rules import AlertKind
 
 app = typer.Typer(no_args_is_help=True, help="What was crossed, and rules beside those of plans.")
 budgets = typer.Typer(no_args_is_help=True, help="Amounts that use should not pass.")
@@ -34,10 +35,14 @@ def list_(
 @app.command()
 def add(
     context: typer.Context,
-    kind: Annotated[str, typer.Argument(help="included, limit, usage, spend, projected, expiry or change.")],
+    kind: Annotated[str, typer.Argument(help=", ".join(get_args(AlertKind)) + ".")],
     at: Annotated[list[str] | None, typer.Option(help="80% or an amount; may be repeated.")] = None,
-    on: Annotated[str | None, typer.Option(help="The meter, or for limit the feature.")] = None,
-    before: Annotated[list[str] | None, typer.Option(help="For expiry: 7 days; may be repeated.")] = None,
+    on: Annotated[
+        str | None, typer.Option(help="The meter, the feature of limit, or the credit type.")
+    ] = None,
+    before: Annotated[
+        list[str] | None, typer.Option(help="For what ends or runs out: 7 days; may be repeated.")
+    ] = None,
     customer: Customer = None,
     again: Annotated[bool, typer.Option("--again", help="Tell again after a recovery.")] = False,
     as_json: Json = False,

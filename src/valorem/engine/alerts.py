@@ -18,9 +18,10 @@ from valorem.core.limits import LIMITS
 from valorem.core.numbers import ONE, ZERO, plain
 from valorem.core.time import write_instant
 from valorem.engine.engine import Engine, Transaction
-from valorem.engine.watching import Watched, watched_of
+from valorem.engine.watched import Watched
+from valorem.engine.watching import watched_of
 from valorem.store.postgres import alerts, meters, outbox, workspaces
-from valorem.store.postgres.alerts import TIME, Added, Crossing
+from valorem.store.postgres.alerts import CREDITS, ENDS, TIME, Added, Crossing
 from valorem.store.postgres.database import Connection
 from valorem.store.postgres.outbox import Message
 
@@ -39,6 +40,19 @@ def note_added(connection: Connection, workspace: int, now: datetime, added: Seq
             work_out(tx, customer, timed=False)
 
 
+def note_credits(tx: Transaction, customer: str, fell: Decimal) -> None:
+    """Find what a change of a customer's credits by other means than usage has crossed or brought back.
+
+    Args:
+        tx: The transaction; the caller holds the account's lock.
+        customer: The customer's key.
+        fell: By how much the balance fell at most; negative where it rose.
+    """
+    moved = Added(customer, CREDITS, max(fell, ZERO), anyway=fell < 0, latest=tx.now)
+    for each in alerts.add_up(tx.connection, tx.workspace.id, [moved]):
+        work_out(tx, each, timed=False)
+
+
 def arm(tx: Transaction, customer: str) -> None:
     """Watch a customer by what its contract, budgets and rules say now, and tell what is crossed already.
 
@@ -47,14 +61,21 @@ def arm(tx: Transaction, customer: str) -> None:
     """
     before = alerts.lock(tx.connection, tx.workspace.id, customer)
     after = work_out(tx, customer, timed=True)
-    if after - before - {TIME}:
+    if after - before - {TIME, CREDITS, ENDS}:
         meters.next_epoch(tx.connection, tx.workspace.id)
 
 
-def run_alerts(engine: Engine, workspace: int) -> bool:
-    """Work out the alerts that time alone may have brought on; whether there may be more to do."""
+def run_alerts(engine: Engine, workspace: int, *, only_ends: bool = False) -> bool:
+    """Work out the alerts that time alone may have brought on; whether there may be more to do.
+
+    Args:
+        engine: The engine.
+        workspace: The workspace's id.
+        only_ends: Only where something ends, or a warning of an end falls due.
+    """
     with engine.transaction(workspace) as tx:
-        customers = alerts.due(tx.connection, workspace, tx.now, limit=_BATCH)
+        revision = ENDS if only_ends else TIME
+        customers = alerts.due(tx.connection, workspace, tx.now, limit=_BATCH, revision=revision)
     for customer in customers:
         with engine.transaction(workspace) as tx:
             arm(tx, customer)
@@ -85,10 +106,14 @@ def work_out(tx: Transaction, customer: str, *, timed: bool) -> set[int]:
     for each in found:
         mine = [one for one in known if one.alert == each.key and one.window_start == each.start]
         for threshold in each.thresholds:
-            _settle(tx, customer, each, threshold, [one for one in mine if one.threshold == str(threshold)])
+            _settle(
+                tx, customer, each, threshold, [one for one in mine if one.threshold == each.name(threshold)]
+            )
     triggers = list(_triggers(tx, found, changes_at))
-    if timed:
-        triggers.append((TIME, None, _due_at(tx, found, changes_at)))
+    triggers.append((TIME, None, _due_at(tx, found, changes_at)))
+    triggers.append(
+        (ENDS, None, min((one.ends_next for one in found if one.ends_next is not None), default=None))
+    )
     alerts.watch(tx.connection, tx.workspace.id, customer, triggers, timed=timed)
     return {revision for revision, _, _ in triggers}
 
@@ -104,11 +129,11 @@ def _settle(
             turn = 0 if last is None else last.turn + 1
             crossing = Crossing(
                 each.key,
-                str(threshold),
+                each.name(threshold),
                 each.start,
                 turn,
                 each.end,
-                each.level.used,
+                each.level.amount,
                 each.level.whole,
                 tx.now,
                 None,
@@ -144,7 +169,7 @@ def _tell(
             str(crossing.turn),
         )
     )
-    whole, level = each.level.whole, each.level.used
+    whole, level = each.level.whole, each.level.amount
     message = Message(
         part=part_of(tx.workspace.id, customer),
         id=uuid5(NAMESPACE_URL, name),
@@ -155,10 +180,11 @@ def _tell(
             "alert": each.key,
             "kind": each.kind,
             "on": each.on,
-            "threshold": str(threshold),
+            "threshold": each.name(threshold),
             "level": plain(level),
             "of": None if whole is None else plain(whole),
             "unit": each.unit,
+            "ends_at": None if each.ends_at is None else write_instant(each.ends_at),
             "window_start": write_instant(each.start) if each.end is not None else None,
             "window_end": None if each.end is None else write_instant(each.end),
             "at": write_instant(tx.now),
@@ -190,7 +216,7 @@ def _triggers(
             if gap is not None and feed.most is None:
                 room = ZERO
             elif gap is not None and feed.most is not None:
-                room = gap if each.additive else headroom(gap, feed.most, len(each.feeds))
+                room = gap if each.additive else headroom(gap, feed.most, len(each.feeds), feed.slack)
             kept, ends = revisions.get(feed.revision, (None, again))
             rooms = [one for one in (kept, room) if one is not None]
             ends = min(ends, each.end) if each.end is not None else ends

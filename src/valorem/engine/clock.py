@@ -10,7 +10,7 @@ from valorem.engine.alerts import run_alerts
 from valorem.engine.closing import CloseReport, close_due
 from valorem.engine.contracts import get_contract
 from valorem.engine.engine import Engine, Transaction
-from valorem.store.postgres import contracts, invoices, workspaces
+from valorem.store.postgres import alerts, contracts, invoices, workspaces
 
 _MOST_PERIODS = 1200
 
@@ -107,8 +107,15 @@ def _walk(engine: Engine, workspace: int, target: datetime) -> CloseReport:
             elif upcoming is None or upcoming > tx.now or not done.progressed:
                 return done
         done += close_due(engine, workspace)
+        while run_alerts(engine, workspace, only_ends=True):
+            pass
         if stop == target:
             return done
+
+
+def _after(tx: Transaction, at: datetime | None) -> datetime | None:
+    """An instant only where it is still to come: what has passed is looked at anyway."""
+    return at if at is not None and at > tx.now else None
 
 
 def _next_border(engine: Engine, workspace: int, contract: str | None) -> datetime:
@@ -133,5 +140,6 @@ def _next_instant(tx: Transaction) -> datetime | None:
     upcoming = (
         contracts.next_due_at(tx.connection, tx.workspace.id),
         invoices.next_due_at(tx.connection, tx.workspace.id),
+        _after(tx, alerts.next_due_at(tx.connection, tx.workspace.id, revision=alerts.ENDS)),
     )
     return min((at for at in upcoming if at is not None), default=None)

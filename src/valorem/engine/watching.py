@@ -1,7 +1,6 @@
 """What a customer's alerts look at: for every rule of its plan, its budgets and its own, the level as it stands now."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -9,7 +8,7 @@ from pydantic import ValidationError
 
 from valorem.core.alerts.pace import most_per_unit
 from valorem.core.alerts.rules import AlertRule
-from valorem.core.alerts.thresholds import Level, Threshold
+from valorem.core.alerts.thresholds import Level, Threshold, is_reached
 from valorem.core.billing.needs import adds_up, usage_needs
 from valorem.core.billing.schedule import contract_period, period_index_at
 from valorem.core.calendar import zone_info
@@ -19,7 +18,8 @@ from valorem.core.errors import InvalidInputError
 from valorem.core.metering.event import EPOCH
 from valorem.core.metering.meter import Meter
 from valorem.core.metering.tally import EMPTY, merge, value
-from valorem.core.numbers import ONE, ZERO, exact, plain
+from valorem.core.money import minor_digits
+from valorem.core.numbers import ONE, ZERO, exact
 from valorem.core.periods import Interval, Period
 from valorem.core.time import quarter_hour_of
 from valorem.core.units import write_span
@@ -30,86 +30,42 @@ from valorem.engine.measuring import measure
 from valorem.engine.meters import revision_ids
 from valorem.engine.spending import Spending, spending_of
 from valorem.engine.tallies import live_tallies
+from valorem.engine.watched import Feed, Watched
+from valorem.engine.watching_credits import CreditLevels, ending
 from valorem.store.postgres import alerts, limits
 
-_SPAN_S = {
-    "minute": 60,
-    "hour": 3600,
-    "day": 86_400,
-    "week": 604_800,
-    "month": 30 * 86_400,
-    "quarter": 91 * 86_400,
-    "year": 365 * 86_400,
-}
 _USUAL_DAYS = 7
 _DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """A meter revision whose use moves an alert's level.
-
-    Attributes:
-        revision: Its id.
-        most: The most that one unit moves it; None where that is not known.
-    """
-
-    revision: int
-    most: Decimal | None
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """One alert as it stands.
-
-    Attributes:
-        key: Names it among the customer's.
-        kind: Of the rule; ``budget`` for a budget.
-        on: What it looks at.
-        unit: Of its level.
-        thresholds: When to tell.
-        level: Where it stands.
-        start: Start of its window; the beginning of time where windows move.
-        end: End of its window.
-        feeds: What moves it.
-        additive: Whether the level is the use of one meter itself.
-        re_arm: When it may tell again.
-        recovered: Whether to tell of a recovery.
-        next_at: When time alone may move it.
-    """
-
-    key: str
-    kind: str
-    on: str | None
-    unit: str | None
-    thresholds: tuple[Threshold, ...]
-    level: Level
-    start: datetime
-    end: datetime | None
-    feeds: tuple[Feed, ...] = ()
-    additive: bool = True
-    re_arm: str = "window"
-    recovered: bool = True
-    next_at: datetime | None = None
-
-    def say(self, threshold: Threshold) -> str:
-        """The alert in words."""
-        what = f"{self.kind} {self.on}" if self.on else self.kind
-        whole = f" of {plain(self.level.whole)}" if self.level.whole is not None else ""
-        return f"{what}: {threshold} reached ({plain(self.level.used)}{whole})"
-
-
 def watched_of(tx: Transaction, customer: str, *, timed: bool) -> tuple[list[Watched], datetime | None]:
-    """Every alert of a customer as it stands, and the next instant at which its terms change by themselves."""
+    """Every alert of a customer as it stands, and the next instant at which its terms change by themselves.
+
+    A customer's own rules about a thing take the place of those of its plan and of those for all.
+    """
     spending = spending_of(tx, customer)
-    if spending is None:
-        return [], None
-    known = find_out(tx, customer)
-    looking = _Looking(tx, customer, spending, known, timed=timed)
-    rules = [*looking.plan_rules(), *read_rules(tx, ""), *read_rules(tx, customer)]
-    found = {each.key: each for rule in rules for each in looking.watched(rule)}
-    found.update({each.key: each for each in looking.budgets()})
-    return list(found.values()), known.valid_until
+    credit = CreditLevels(tx, customer, timed=timed)
+    looking: _Looking | None = None
+    known_until: datetime | None = None
+    general = read_rules(tx, "")
+    if spending is not None:
+        known = find_out(tx, customer)
+        looking = _Looking(tx, customer, spending, known, timed=timed)
+        known_until = known.valid_until
+        general = [*looking.plan_rules(), *general]
+
+    def look(rules: Iterable[AlertRule]) -> list[Watched]:
+        of_credits = [each for rule in rules for each in credit.watched(rule)]
+        return [
+            *of_credits,
+            *(each for rule in rules if looking is not None for each in looking.watched(rule)),
+        ]
+
+    own = look(read_rules(tx, customer))
+    taken = {each.key for each in own}
+    found = [*own, *(each for each in look(general) if each.key not in taken)]
+    found += looking.budgets() if looking is not None else ()
+    return found, known_until
 
 
 def read_rules(tx: Transaction, customer: str) -> list[AlertRule]:
@@ -148,6 +104,8 @@ class _Looking:
         self._period: Period = period
         self._stretch = spending.terms.at(tx.now)
         self._spend_feeds: tuple[Feed, ...] | None = None
+        #: A line is rounded once: by that much what one meter costs may rise without use that is worth it.
+        self._minor = ONE.scaleb(-minor_digits(self._contract.currency))
 
     def plan_rules(self) -> Iterator[AlertRule]:
         """Those of the customer's plan."""
@@ -172,6 +130,8 @@ class _Looking:
                 yield from self._projected(rule)
             case "change":
                 yield from self._change(rule)
+            case _:
+                return  # credits are looked at beside the contract
 
     def budgets(self) -> Iterator[Watched]:
         """The customer's budgets."""
@@ -264,18 +224,22 @@ class _Looking:
                         feature, ZERO, {} if one is None or limit.each is None else {limit.each: one}
                     )
                     state = limit_state(owned, each, asked)
+                    level = Level(state.used, limit.max)
+                    crossed = any(is_reached(threshold, level) for threshold in rule.at)
                     yield Watched(
                         key=f"limit:{feature}:{limit.window}" + (f":{one}" if one is not None else ""),
                         kind="limit",
                         on=feature,
                         unit=meter.unit,
                         thresholds=rule.at,
-                        level=Level(state.used, limit.max),
+                        level=level,
                         start=EPOCH if moving else each.span.start,
                         end=None if moving else each.span.end,
                         feeds=(feed,),
                         re_arm="recovery" if limit.window.kind == "rolling" else rule.re_arm,
                         recovered=rule.recovered,
+                        # As use leaves a rolling window by time alone, so does the alert end.
+                        next_at=state.resets_at if limit.window.kind == "rolling" and crossed else None,
                     )
 
     def _spend(self, rule: AlertRule) -> Iterator[Watched]:
@@ -317,7 +281,9 @@ class _Looking:
                 revision, bound = ids[each.meter.fingerprint()], most_per_unit(each.price, each.meter)
                 known = most.get(revision, ZERO)
                 most[revision] = None if bound is None or known is None else known + bound
-            self._spend_feeds = tuple(Feed(revision, bound) for revision, bound in sorted(most.items()))
+            self._spend_feeds = tuple(
+                Feed(revision, bound, self._minor) for revision, bound in sorted(most.items())
+            )
         if meter is None:
             return self._spend_feeds
         wanted = [each.meter for each in self._spending.terms.priced if each.key == meter]
@@ -336,20 +302,14 @@ class _Looking:
             if end is None or end <= self._tx.now:
                 continue
             for before in rule.before:
-                at = end - timedelta(seconds=before[0] * _SPAN_S[before[1]])
-                due = self._tx.now >= at
-                yield Watched(
-                    key=f"expiry:{what}:{write_span(before)}",
-                    kind="expiry",
-                    on=what,
-                    unit=None,
-                    thresholds=(Threshold("amount", ONE),),
-                    level=Level(ONE if due else ZERO),
-                    start=end,
-                    end=end,
-                    re_arm=rule.re_arm,
-                    recovered=False,
-                    next_at=None if due else at,
+                yield ending(
+                    rule,
+                    "expiry",
+                    what,
+                    end,
+                    before,
+                    self._tx.now,
+                    f"the {what} ends in {write_span(before)} or less",
                 )
 
     def _change(self, rule: AlertRule) -> Iterator[Watched]:

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from valorem.core.delivery.schedule import Health, digest_at
 from valorem.core.delivery.targets import parse_target
+from valorem.core.delivery.topics import TOPICS
 from valorem.core.errors import InvalidInputError, NotFoundError, UnprocessableError
 from valorem.core.ids import PARTS, identity
 from valorem.engine.customers import get_customer
@@ -20,26 +21,6 @@ from valorem.store.postgres.deliveries import Attempt, DeliveryRow
 from valorem.store.postgres.outbox import Message
 from valorem.store.postgres.webhooks import Endpoint
 
-#: What may happen; an endpoint takes some, ``alert.*`` for a family, or all.
-TOPICS = (
-    "alert.crossed",
-    "alert.recovered",
-    "contract.renewed",
-    "credit_note.issued",
-    "endpoint.disabled",
-    "expansion.signal",
-    "invoice.finalised",
-    "invoice.paid",
-    "invoice.refunded",
-    "invoice.reminder",
-    "invoice.uncollectible",
-    "invoice.voided",
-    "payment.failed",
-    "payment.parked",
-    "payment.received",
-    "paywall.hit",
-    "webhook.test",
-)
 _MOST_ENDPOINTS = 50
 _MOST_REPLAYED = 10_000
 _OVERLAP = timedelta(hours=24)

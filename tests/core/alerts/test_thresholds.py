@@ -113,28 +113,61 @@ def test_how_fast_spend_can_rise(price, most):
     assert found == (None if most is None else Decimal(most))
 
 
-@given(st.integers(1, 10**6), st.integers(1, 1000), st.integers(1, 5))
-def test_headroom_of_every_source_together_stays_below_the_distance(far, most, sources):
-    rooms = headroom(Decimal(far), Decimal(most), sources) * sources * most
-    assert rooms < far
+@given(st.integers(1, 10**6), st.integers(1, 1000), st.integers(1, 5), st.integers(0, 500))
+def test_headroom_of_every_source_together_stays_below_the_distance(far, most, sources, cents):
+    slack = Decimal(cents).scaleb(-2)
+    room = headroom(Decimal(far), Decimal(most), sources, slack)
+    assert room >= 0
+    assert not room or (room * most + slack) * sources < far
+
+
+@given(st.lists(amounts, min_size=1, max_size=5), amounts, st.integers(0, 10**6))
+def test_what_is_left_reaches_nothing_before_its_distance(points, left, less):
+    """Less than the distance may be used without a look; a balance reaches a threshold below it, or at nothing."""
+    thresholds = [Threshold("amount", each, "left") for each in points]
+    level = Level(Decimal(0), Decimal(10) ** 9, left)
+    gap = distance(thresholds, level)
+    before = set(reached(thresholds, level))
+    if gap is None:
+        assert len(before) == len(set(thresholds))
+        return
+    used = gap * less / (10**6 + 1)
+    assert set(reached(thresholds, Level(Decimal(0), Decimal(10) ** 9, left - used))) == before
 
 
 def test_a_plan_s_alerts_are_rules():
     plan = PlanAlerts.model_validate(
-        {"included": ["70%"], "limits": {"jobs": ["80%"]}, "spend": ["80%", 500], "expiry": ["7 days"]}
+        {
+            "included": ["70%"],
+            "limits": {"jobs": ["80%"]},
+            "spend": ["80%", 500],
+            "expiry": ["7 days"],
+            "balance": {"ai": ["20%", 0]},
+            "depletion": ["3 days"],
+            "credit_expiry": ["14 days"],
+        }
     )
     found = [(rule.kind, rule.on, [str(one) for one in rule.at]) for rule in plan.rules()]
     assert found == [
         ("included", None, ["70%"]),
         ("limit", "jobs", ["80%"]),
+        ("balance", "ai", ["20%", "0"]),
         ("spend", None, ["80%", "500"]),
         ("expiry", None, []),
+        ("depletion", None, []),
+        ("credit_expiry", None, []),
     ]
 
 
 @pytest.mark.parametrize(
-    "rule", [{"kind": "expiry", "at": ["80%"]}, {"kind": "spend"}, {"kind": "spend", "before": ["7 days"]}]
+    "rule",
+    [
+        {"kind": "expiry", "at": ["80%"]},
+        {"kind": "spend"},
+        {"kind": "spend", "before": ["7 days"]},
+        {"kind": "depletion", "at": [5]},
+    ],
 )
 def test_a_rule_says_when(rule):
-    with pytest.raises(ValueError, match="says how long before"):
+    with pytest.raises(ValueError, match="say how long before"):
         AlertRule.model_validate(rule)

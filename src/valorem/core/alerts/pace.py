@@ -1,7 +1,7 @@
 """How fast spend can rise at most: what lets ingest know that no threshold is near without pricing anything."""
 
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from valorem.core.metering.meter import Meter
 from valorem.core.numbers import ONE, ZERO, exact
@@ -58,16 +58,16 @@ def _greatest(rates: Iterable[Decimal]) -> Decimal:
 
 
 @exact
-def headroom(distance: Decimal, most: Decimal, sources: int) -> Decimal:
+def headroom(distance: Decimal, most: Decimal, sources: int, slack: Decimal = ZERO) -> Decimal:
     """How many units of one of several meters may surely be used before spend has risen by a distance.
 
-    A tenth is kept back for the rounding of lines to the currency's minor unit.
-
     Args:
-        distance: In money.
+        distance: In money, or in credits.
         most: The most a unit of this meter can cost.
         sources: How many meters feed the spend.
+        slack: By how much rounding alone may raise what one meter costs; a tenth of the distance is kept back besides.
     """
     if not most:
         return Decimal(10) ** 30
-    return (distance * 9 / 10 / sources / most).quantize(ONE.scaleb(-12))
+    share = distance * 9 / 10 / sources - slack
+    return max(ZERO, share / most).quantize(ONE.scaleb(-12), rounding=ROUND_DOWN)

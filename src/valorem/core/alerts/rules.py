@@ -9,7 +9,10 @@ from valorem.core.alerts.thresholds import Threshold, Thresholds
 from valorem.core.entry import Entry, Key
 from valorem.core.units import Share, Span
 
-AlertKind = Literal["included", "limit", "usage", "spend", "projected", "expiry", "change"]
+AlertKind = Literal[
+    "included", "limit", "usage", "spend", "projected", "expiry", "change", "balance", "depletion", "credit_expiry"
+]  # fmt: skip
+_TIMED = frozenset({"expiry", "depletion", "credit_expiry"})
 ReArm = Literal["window", "recovery"]
 
 
@@ -20,12 +23,15 @@ class AlertRule(Entry):
         kind: ``included``: the share of a price's included quantity used up; ``limit``: the share of a limit;
             ``usage``: use of a meter; ``spend``: what the billing period costs so far; ``projected``: what it will cost if
             use goes on; ``expiry``: time until the contract or its trial ends; ``change``: use of the last day against
-            the days before.
-        on: The meter of ``included``, ``usage`` and ``change``, the feature of ``limit``; all there are where left out.
+            the days before; ``balance``: what is left of credits, ``depletion``: time until they run out if use goes on
+            as in the last week, ``credit_expiry``: time until granted credits that are still left end.
+        on: The meter of ``included``, ``usage`` and ``change``, the feature of ``limit``, the credit type of ``balance``,
+            ``depletion`` and ``credit_expiry``; all there are where left out.
         at: When to tell: shares (80%) or amounts. For ``change`` the share of the usual use that is unusual, 200% for
-            twice as much.
-        before: For ``expiry``: how long before.
+            twice as much. For ``balance`` what it falls below: an amount, or a share of what was granted; 0 for none left.
+        before: For ``expiry``, ``depletion`` and ``credit_expiry``: how long before.
         re_arm: ``window`` tells each threshold once in a window; ``recovery`` again after it was back below for a while.
+            What has no window of its own (balances, depletion, rolling limits) always arms again by recovery.
         recovered: Whether to tell as well when it is back below.
     """
 
@@ -38,9 +44,10 @@ class AlertRule(Entry):
 
     @model_validator(mode="after")
     def _says_when(self) -> "AlertRule":
-        if (self.kind == "expiry") != bool(self.before) or (self.kind == "expiry") == bool(self.at):
+        if (self.kind in _TIMED) != bool(self.before) or (self.kind in _TIMED) == bool(self.at):
             raise ValueError(
-                "expiry says how long before (before: [7 days]), every other kind at what (at: [80%])"
+                f"{', '.join(sorted(_TIMED))} say how long before (before: [7 days]),"
+                " every other kind at what (at: [80%])"
             )
         return self
 
@@ -79,6 +86,9 @@ class PlanAlerts(Entry):
         projected: The same of what it will come to.
         change: Use of the last day as a share of the usual, by meter.
         expiry: How long before a trial or the contract ends.
+        balance: What is left of credits: shares of what was granted, or amounts; for all credit types or by key.
+        depletion: How long before credits run out at the pace of the last week.
+        credit_expiry: How long before credits that are left end.
         re_arm: Once in a window, or again after a recovery.
     """
 
@@ -89,6 +99,9 @@ class PlanAlerts(Entry):
     projected: Thresholds | tuple[()] = ()
     change: Mapping[Key, tuple[Share, ...]] = Field(default_factory=dict)
     expiry: tuple[Span, ...] = ()
+    balance: _ByKey = Field(default_factory=dict)
+    depletion: tuple[Span, ...] = ()
+    credit_expiry: tuple[Span, ...] = ()
     re_arm: ReArm = "window"
 
     def rules(self) -> Iterator[AlertRule]:
@@ -97,6 +110,7 @@ class PlanAlerts(Entry):
             ("included", self.included),
             ("limit", self.limits),
             ("usage", self.usage),
+            ("balance", self.balance),
         )
         for kind, thresholds in by_key:
             for key, at in thresholds.items():
@@ -108,5 +122,11 @@ class PlanAlerts(Entry):
         for key, shares in self.change.items():
             at = tuple(Threshold("share", share) for share in shares)
             yield AlertRule(kind="change", on=key, at=at, re_arm=self.re_arm)
-        if self.expiry:
-            yield AlertRule(kind="expiry", before=self.expiry, re_arm=self.re_arm)
+        timed: tuple[tuple[AlertKind, tuple[tuple[int, str], ...]], ...] = (
+            ("expiry", self.expiry),
+            ("depletion", self.depletion),
+            ("credit_expiry", self.credit_expiry),
+        )
+        for kind, before in timed:
+            if before:
+                yield AlertRule(kind=kind, before=before, re_arm=self.re_arm)

@@ -44,6 +44,11 @@ class Level:
     whole: Decimal | None = None
     left: Decimal | None = None
 
+    @property
+    def amount(self) -> Decimal:
+        """What is told: the balance where there is one, else the use."""
+        return self.used if self.left is None else self.left
+
 
 def parse_threshold(value: object, field: str | None = None) -> Threshold:
     """Read ``80%``, ``1M`` or ``500``.
@@ -99,13 +104,17 @@ def foremost(thresholds: Sequence[Threshold], level: Level) -> Threshold | None:
 
 @exact
 def distance(thresholds: Iterable[Threshold], level: Level) -> Decimal | None:
-    """How much more use reaches the next threshold; None where there is none left."""
-    points = [
-        point
-        for each in thresholds
-        if each.of == "used" and (point := point_of(each, level)) is not None and point > level.used
-    ]
-    return min(points) - level.used if points else None
+    """How much more use reaches the next threshold at the earliest; None where there is none left."""
+    gaps = []
+    for each in thresholds:
+        point = point_of(each, level)
+        if point is None:
+            continue
+        if each.of == "used" and point > level.used:
+            gaps.append(point - level.used)
+        elif each.of == "left" and level.left is not None and not is_reached(each, level):
+            gaps.append(level.left - point)
+    return min(gaps, default=None)
 
 
 def _height(threshold: Threshold, level: Level) -> Decimal:

@@ -81,6 +81,7 @@ def _check_alerts(source: Source, plan: Plan, names: Names) -> Iterator[Problem]
     alerts = plan.alerts
     for field, keys in (("included", alerts.included), ("usage", alerts.usage), ("change", alerts.change)):
         yield from _known(source, ("alerts", field), (key for key in keys if key), "meters", names)
+    yield from _known(source, ("alerts", "balance"), (key for key in alerts.balance if key), "credits", names)
     for key in alerts.limits:
         if key and key not in plan.limits:
             hint = suggestion(key, plan.limits, "limits")

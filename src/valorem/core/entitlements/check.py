@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -13,6 +13,7 @@ from valorem.core.metering.aggregation import Aggregation
 from valorem.core.metering.event import EPOCH
 from valorem.core.metering.tally import EMPTY, Tally, merge, value
 from valorem.core.numbers import ONE, ZERO, exact, plain
+from valorem.core.time import QUARTER_HOUR_S
 
 Reason = Literal[
     "granted", "not_granted", "within_limit", "limit_reached", "over_soft_limit", "throttled", "zero_rated",
@@ -71,7 +72,7 @@ class LimitState:
         most: What it stops at, or its ``max`` where it never stops.
         remaining: Until ``max``; zero once it is passed.
         over: Use past ``max``.
-        resets_at: When use begins again at nothing; for a rolling window when the oldest use leaves it.
+        resets_at: When use begins again at nothing; for a rolling window when the oldest quarter hour of use has left it.
         reason: What it says to the quantity asked for.
     """
 
@@ -220,7 +221,7 @@ def _is_zero_rated(limit: Limit, dimensions: Mapping[str, str]) -> bool:
 
 def _resets_at(limit: Limit, counted: Counted) -> datetime | None:
     if limit.window.kind == "rolling" and counted.oldest is not None:
-        return counted.oldest + limit.window.length
+        return counted.oldest + timedelta(seconds=QUARTER_HOUR_S) + limit.window.length
     return counted.span.resets_at
 
 

@@ -16,6 +16,7 @@ from valorem.core.ledger.scope import EVERYTHING, Scope
 from valorem.core.metering.conversion import round_quantity
 from valorem.core.numbers import ONE, ZERO, exact, plain
 from valorem.core.time import parse_grid_instant, quarter_hour_of, write_instant
+from valorem.engine.alerts import arm
 from valorem.engine.credits.accounts import Book, locked
 from valorem.engine.credits.keeping import keep, pack_grant
 from valorem.engine.customers import get_customer
@@ -109,7 +110,7 @@ def give_grant(tx: Transaction, new: NewGrant) -> GrantState:
                 )
             return state_of(known, keep(tx, book))
         store.record_grants(tx.connection, place, [grant], book.at)
-        return state_of(grant, keep(tx, book.with_grants(grant)))
+        return _kept(tx, book, grant)
 
 
 def void_grant(tx: Transaction, customer: str, credit: str, name: str) -> GrantState:
@@ -126,7 +127,7 @@ def void_grant(tx: Transaction, customer: str, credit: str, name: str) -> GrantS
             return state_of(grant, keep(tx, book))
         changed = core.void(grant, book.at)
         store.change_grant(tx.connection, place, changed)
-        return state_of(changed, keep(tx, book.with_grants(changed)))
+        return _kept(tx, book, changed)
 
 
 def change_expiry(
@@ -144,7 +145,7 @@ def change_expiry(
     with locked(tx, place) as book:
         changed = core.change_expiry(_known(tx, place, name), expires, book.at)
         store.change_grant(tx.connection, place, changed)
-        return state_of(changed, keep(tx, book.with_grants(changed)))
+        return _kept(tx, book, changed)
 
 
 def list_grants(
@@ -226,6 +227,13 @@ def state_of(grant: Grant, account: Account) -> GrantState:
     lots: list[Lot] = [lot for lot in account.lots if lot.key.grant == grant.id]
     remaining = sum((lot.remaining for lot in lots), ZERO)
     return GrantState(grant, remaining, sum((lot.held for lot in lots), ZERO), account)
+
+
+def _kept(tx: Transaction, book: Book, grant: Grant) -> GrantState:
+    """The account after a new or changed grant, its alerts too: they may look at other ends now."""
+    state = state_of(grant, keep(tx, book.with_grants(grant)))
+    arm(tx, book.row.place.customer)
+    return state
 
 
 def _made(book: Book, new: NewGrant, name: str) -> Grant:

@@ -11,6 +11,7 @@ from valorem.core.ledger.grants import Grant, ends_after
 from valorem.core.ledger.recharge import Purchase, advance, counted_balance, price_of
 from valorem.core.numbers import ZERO, exact, plain
 from valorem.core.time import quarter_hour_of, write_instant
+from valorem.engine.alerts import note_credits
 from valorem.engine.credits.accounts import Book
 from valorem.engine.engine import Transaction
 from valorem.store.postgres import credits as store
@@ -50,7 +51,16 @@ def keep(tx: Transaction, book: Book) -> Account:
     )
     store.store(tx.connection, row)
     tell(tx, book.row, row, account.granted)
+    fell = _fell(book.row, row)
+    if fell:
+        note_credits(tx, row.place.customer, fell)
     return account
+
+
+@exact
+def _fell(before: AccountRow, after: AccountRow) -> Decimal:
+    """By how much the balance fell; what is only held or free again does not count."""
+    return before.available + before.held - after.available - after.held
 
 
 def tell(tx: Transaction, before: AccountRow, after: AccountRow, granted: Decimal) -> None:

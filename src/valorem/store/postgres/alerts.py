@@ -13,6 +13,10 @@ from valorem.store.postgres.database import Connection
 
 #: The revision under which alerts that wait for time alone are watched.
 TIME = 0
+#: The revision that stands for credits given or taken by other means than usage.
+CREDITS = -1
+#: The revision under which stand the instants at which something is known to end.
+ENDS = -2
 
 _INSERTS: dict[str, LiteralString] = {
     table: f"INSERT INTO {table} (part, workspace, customer, id, terms, created_at) VALUES (%s, %s, %s, %s, %s, %s)"
@@ -195,20 +199,21 @@ def watch(
 ) -> None:
     """Watch a customer by exactly these revisions, each with how much may be used, and until when nothing happens by itself.
 
-    Unless ``timed``, when time itself is to be looked at stays as it is.
+    Unless ``timed``, when time itself is to be looked at may only come earlier.
     """
     part, rows = part_of(workspace, customer), sorted(triggers, key=lambda one: one[0])
     revisions = [revision for revision, _, _ in rows]
     connection.execute(
         "DELETE FROM alert_watch WHERE part = %s AND workspace = %s AND customer = %s AND revision <> ALL(%s)",
-        (part, workspace, customer, revisions if timed else [TIME, *revisions]),
+        (part, workspace, customer, revisions),
     )
     connection.execute(
         "INSERT INTO alert_watch AS known (part, workspace, customer, revision, level, trigger, until)"
         " SELECT %s, %s, %s, revision, 0, trigger, until"
         " FROM unnest(%s::integer[], %s::numeric[], %s::timestamptz[]) AS more (revision, trigger, until)"
         " ON CONFLICT (part, workspace, customer, revision)"
-        " DO UPDATE SET level = 0, trigger = excluded.trigger, until = excluded.until",
+        " DO UPDATE SET level = 0, trigger = excluded.trigger, until = CASE WHEN known.revision IN (0, -2) AND NOT %s"
+        " THEN least(known.until, excluded.until) ELSE excluded.until END",
         (
             part,
             workspace,
@@ -216,11 +221,12 @@ def watch(
             revisions,
             [trigger for _, trigger, _ in rows],
             [until for _, _, until in rows],
+            timed,
         ),
     )
     connection.execute(
         "INSERT INTO alert_revision (workspace, revision) SELECT %s, unnest(%s::integer[]) ON CONFLICT DO NOTHING",
-        (workspace, [revision for revision in revisions if revision != TIME]),
+        (workspace, [revision for revision in revisions if revision > TIME]),
     )
 
 
@@ -231,20 +237,23 @@ def look_again(connection: Connection, workspace: int, now: datetime) -> None:
     )
 
 
-def due(connection: Connection, workspace: int, now: datetime, *, limit: int) -> list[str]:
-    """Customers whose alerts are to be worked out because of the time."""
+def due(
+    connection: Connection, workspace: int, now: datetime, *, limit: int, revision: int = TIME
+) -> list[str]:
+    """Customers whose alerts are to be worked out because of the time: all, or where something ends by then."""
     rows = connection.execute(
-        "SELECT customer FROM alert_watch WHERE workspace = %s AND revision = 0 AND until <= %s"
+        "SELECT customer FROM alert_watch WHERE workspace = %s AND revision = %s AND until <= %s"
         " ORDER BY until, customer LIMIT %s",
-        (workspace, now, limit),
+        (workspace, revision, now, limit),
     )
     return [row["customer"] for row in rows]
 
 
-def next_due_at(connection: Connection, workspace: int) -> datetime | None:
-    """The earliest instant at which alerts are to be worked out because of the time."""
+def next_due_at(connection: Connection, workspace: int, *, revision: int = TIME) -> datetime | None:
+    """The earliest instant at which alerts are to be worked out because of the time, or at which something ends."""
     row = connection.execute(
-        "SELECT min(until) AS at FROM alert_watch WHERE workspace = %s AND revision = 0", (workspace,)
+        "SELECT min(until) AS at FROM alert_watch WHERE workspace = %s AND revision = %s",
+        (workspace, revision),
     ).fetchone()
     return None if row is None else row["at"]
 
