@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from valorem.core.alerts.pace import most_per_unit
 from valorem.core.alerts.rules import AlertRule
-from valorem.core.alerts.thresholds import Level, Threshold, is_reached
+from valorem.core.alerts.thresholds import Level, is_reached
 from valorem.core.billing.needs import adds_up, usage_needs
 from valorem.core.billing.schedule import contract_period, period_index_at
 from valorem.core.calendar import zone_info
