@@ -233,7 +233,9 @@ def test_a_rolling_window_recovers_by_time_alone_and_tells_again(database_url):
             door.shop.use("ada", 1, NOON)
         assert door.crossed() == [("limit:jobs:rolling 5 hours", "100%")]
         assert not door.ask("ada", "jobs").verdict.allowed
-        back = door.ask("ada", "jobs").verdict.state.resets_at
+        state = door.ask("ada", "jobs").verdict.state
+        assert state is not None
+        back = state.resets_at
         assert back == NOON + timedelta(hours=5, minutes=15)
         door.shop.go(back - timedelta(minutes=15))
         assert (door.crossed("alert.recovered"), door.ask("ada", "jobs").verdict.allowed) == ([], False)

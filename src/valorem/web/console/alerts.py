@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
+from valorem.core.delivery.topics import TOPICS
 from valorem.core.errors import InvalidInputError, ValoremError
 from valorem.core.time import write_instant
 from valorem.engine import webhooks
@@ -42,7 +43,7 @@ def _page(visit: Visit, *, secret: str | None = None, refused: ValoremError | No
         ],
         "endpoints": endpoints,
         "names": names,
-        "topics": webhooks.TOPICS,
+        "topics": tuple(TOPICS),
         "secret": secret,
         "refused": refused,
         "form": visit.form,
