@@ -1,7 +1,7 @@
 """Closing: one boundary gives one invoice with one number, whatever runs beside it or dies in the middle."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.engine.billing import JANUARY, Shop, Shops, call, shops, void
-from valorem.engine.closing import close_due
+from valorem.engine.closing import CloseReport, close_alone, close_due
 from valorem.engine.contract_changes import set_seats
+from valorem.engine.engine import Engine
 from valorem.engine.invoices import explain_line, get_invoice, preview_invoice, verify_invoice
 from valorem.store.postgres import invoices as store
 from valorem.store.postgres import outbox, workspaces
@@ -148,7 +149,10 @@ def test_an_explanation_leads_to_exactly_the_events_of_the_line(market: Shops) -
             assert found == line.quantity
 
 
-def test_closing_from_many_sides_at_once_gives_one_invoice_and_numbers_without_a_gap(market: Shops) -> None:
+@pytest.mark.parametrize("close", [close_due, close_alone])
+def test_closing_from_many_sides_at_once_gives_one_invoice_and_numbers_without_a_gap(
+    market: Shops, close: Callable[[Engine, int], CloseReport]
+) -> None:
     shop = market.open()
     for number in range(30):
         shop.sell(f"customer-{number}", "team")
@@ -157,7 +161,7 @@ def test_closing_from_many_sides_at_once_gives_one_invoice_and_numbers_without_a
 
     def run() -> None:
         try:
-            close_due(shop.engine, shop.workspace)
+            close(shop.engine, shop.workspace)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the test must see it
             failures.append(error)
 

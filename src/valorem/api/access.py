@@ -18,8 +18,10 @@ from valorem.core.workspace import Workspace
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.idempotency import Once, check_key, once
 from valorem.engine.keys import Principal, authenticate
+from valorem.engine.retrying import in_transaction
 
 M = TypeVar("M", bound=BaseModel)
+R = TypeVar("R")
 
 #: How long a key that was found valid is taken to be so without asking again: a revocation made by another process is
 #: respected within this time, one made by this process at once.
@@ -115,13 +117,20 @@ class Caller:
             effect: Calls the verb and gives the answer.
             status: Of the answer.
         """
+        key, digest = self._idempotency_key(), self._digest()
 
-        def done() -> tuple[int, bytes, bytes]:
-            answer = effect(tx).model_dump_json().encode()
-            return status, answer, answer
+        def done(tx: Transaction) -> Once:
+            def answered() -> tuple[int, bytes, bytes]:
+                answer = effect(tx).model_dump_json().encode()
+                return status, answer, answer
 
-        with self.engine.transaction(self.workspace.id) as tx:
-            return _response(once(tx, self._idempotency_key(), self._digest(), done))
+            return once(tx, key, digest, answered)
+
+        return _response(self.acting(done))
+
+    def acting(self, verb: Callable[[Transaction], R]) -> R:
+        """Run a verb that writes, in one transaction; again where another one got in its way."""
+        return in_transaction(self.engine, self.workspace.id, verb)
 
     def once_around(
         self,

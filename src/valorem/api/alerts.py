@@ -125,5 +125,4 @@ def remove_rule(
     rule: str, caller: Writer, customer: Annotated[str | None, Query(max_length=255)] = None
 ) -> None:
     """Remove a rule."""
-    with caller.engine.transaction(caller.workspace.id) as tx:
-        rules.remove_rule(tx, customer, rule)
+    caller.acting(lambda tx: rules.remove_rule(tx, customer, rule))

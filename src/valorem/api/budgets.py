@@ -136,5 +136,4 @@ def list_budgets(caller: Reader, customer: Annotated[str, Query(max_length=255)]
 @router.delete("/{budget}", status_code=204)
 def remove_budget(budget: str, caller: Writer, customer: Annotated[str, Query(max_length=255)]) -> None:
     """Remove a budget."""
-    with caller.engine.transaction(caller.workspace.id) as tx:
-        budgets.remove_budget(tx, customer, budget)
+    caller.acting(lambda tx: budgets.remove_budget(tx, customer, budget))

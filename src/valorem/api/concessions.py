@@ -122,5 +122,4 @@ def list_concessions(
 @router.delete("/{concession}", status_code=204)
 def end_concession(concession: str, caller: Writer, customer: Annotated[str, Query(max_length=255)]) -> None:
     """Let a concession end now."""
-    with caller.engine.transaction(caller.workspace.id) as tx:
-        concessions.end_concession(tx, customer, concession)
+    caller.acting(lambda tx: concessions.end_concession(tx, customer, concession))

@@ -112,9 +112,9 @@ class HoldStateAnswer(HoldAnswer):
 def place_hold(body: HoldBody, caller: Writer) -> HoldStateAnswer:
     """Reserve credits. The answer's ``state`` is ``held``, or ``refused`` where there are not enough."""
     work = UNSPECIFIED if body.work is None else body.work.workload()
-    with caller.engine.transaction(caller.workspace.id) as tx:
-        return HoldStateAnswer.of(
-            holding.place_hold(
+    return HoldStateAnswer.of(
+        caller.acting(
+            lambda tx: holding.place_hold(
                 tx,
                 customer=body.customer,
                 credit=body.credit,
@@ -124,6 +124,7 @@ def place_hold(body: HoldBody, caller: Writer) -> HoldStateAnswer:
                 work=work,
             )
         )
+    )
 
 
 @router.get("/{hold_id}")
@@ -141,16 +142,20 @@ def get_hold(
 @router.post("/{hold_id}/settle")
 def settle_hold(hold_id: Id, body: SettleBody, caller: Writer) -> HoldStateAnswer:
     """Say what was used; the rest is free again."""
-    with caller.engine.transaction(caller.workspace.id) as tx:
-        return HoldStateAnswer.of(
-            holding.settle_hold(tx, customer=body.customer, credit=body.credit, id=hold_id, used=body.used)
+    return HoldStateAnswer.of(
+        caller.acting(
+            lambda tx: holding.settle_hold(
+                tx, customer=body.customer, credit=body.credit, id=hold_id, used=body.used
+            )
         )
+    )
 
 
 @router.post("/{hold_id}/release")
 def release_hold(hold_id: Id, body: ReleaseBody, caller: Writer) -> HoldStateAnswer:
     """Give back everything that is reserved."""
-    with caller.engine.transaction(caller.workspace.id) as tx:
-        return HoldStateAnswer.of(
-            holding.release_hold(tx, customer=body.customer, credit=body.credit, id=hold_id)
+    return HoldStateAnswer.of(
+        caller.acting(
+            lambda tx: holding.release_hold(tx, customer=body.customer, credit=body.credit, id=hold_id)
         )
+    )

@@ -190,8 +190,7 @@ def update_endpoint(endpoint: str, body: EndpointChange, caller: Writer) -> Resp
 @router.delete("/{endpoint}", status_code=204)
 def delete_endpoint(endpoint: str, caller: Writer) -> None:
     """Remove an endpoint, and what was still to be sent to it."""
-    with caller.engine.transaction(caller.workspace.id) as tx:
-        webhooks.delete_endpoint(tx, endpoint)
+    caller.acting(lambda tx: webhooks.delete_endpoint(tx, endpoint))
 
 
 @router.post("/{endpoint}/rotate", response_model=SecretEndpointAnswer)

@@ -7,6 +7,7 @@ from uuid import NAMESPACE_URL, uuid5
 from valorem.core.billing.invoice import Invoice
 from valorem.core.billing.schedule import Cover, contract_boundary, cover, next_due_at
 from valorem.core.billing.timing import renewals
+from valorem.core.errors import OverloadedError
 from valorem.core.ids import part_of
 from valorem.core.time import write_instant
 from valorem.engine.assembling import (
@@ -22,7 +23,7 @@ from valorem.engine.drafting import header_of
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.meters import revision_ids
 from valorem.engine.progressive import bill_thresholds
-from valorem.engine.retrying import in_snapshot
+from valorem.engine.retrying import alone, in_snapshot
 from valorem.engine.sealing import SERIES, Final, manner_of, seal
 from valorem.store.postgres import contract_edits, contracts, customers, ingest, invoices, outbox
 from valorem.store.postgres.contracts import ContractRow
@@ -31,6 +32,10 @@ from valorem.store.postgres.outbox import Message
 
 #: Contracts or drafts worked on in one transaction: enough to share its cost, few enough to redo.
 _BATCH = 50
+#: The worker's job of that name is under the same lock as a command that closes.
+CLOSING = "close"
+#: A command waits that long for a closing run that is at work.
+_PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,20 @@ class CloseReport:
 def close_due(engine: Engine, workspace: int) -> CloseReport:
     """Draft every boundary that has been reached, finalise every draft whose grace has ended, bill passed thresholds.
 
-    It may be run twice, in parallel, or be killed at any point: each boundary gives one invoice with one number.
+    It may be run twice, in parallel, or be killed at any point: each boundary gives one invoice with one number. Of the
+    worker, a command and a clock that is moved, one at a time closes a workspace; the others wait for it.
+
+    Raises:
+        OverloadedError: Where another one goes on closing for half a minute; nothing was done here.
     """
+    with alone(engine, CLOSING, workspace, wait_s=_PATIENCE_S) as mine:
+        if not mine:
+            raise OverloadedError("the periods of this workspace are being closed already; ask again")
+        return close_alone(engine, workspace)
+
+
+def close_alone(engine: Engine, workspace: int) -> CloseReport:
+    """The same for a caller that sees to it that nobody else closes the workspace meanwhile (:data:`CLOSING`)."""
     report = CloseReport()
     while True:
         step = in_snapshot(engine, workspace, _draft_some)

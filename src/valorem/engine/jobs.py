@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from valorem.engine.alerts import run_alerts
 from valorem.engine.backfill import run_backfill
-from valorem.engine.closing import close_due
+from valorem.engine.closing import CLOSING, close_alone
 from valorem.engine.collecting import collect
 from valorem.engine.credits.closing import tend_credits
 from valorem.engine.dunning import send_reminders
@@ -28,7 +28,7 @@ def _recount(engine: Engine, workspace: int) -> bool:
 
 
 def _close(engine: Engine, workspace: int) -> bool:
-    close_due(engine, workspace)
+    close_alone(engine, workspace)
     return False
 
 
@@ -63,7 +63,7 @@ def _forget(engine: Engine, workspace: int) -> bool:
 
 JOBS = (
     Job("recount", 2.0, _recount),
-    Job("close", 5.0, _close),
+    Job(CLOSING, 5.0, _close),
     Job("alerts", 5.0, run_alerts),
     Job("credits", 15.0, _credits),
     Job("export", 5.0, _export, gives_way_s=_HISTORY_WAITS_S),

@@ -2,7 +2,9 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
 from typing import TypeVar
 
 from psycopg.errors import DeadlockDetected, SerializationFailure
@@ -14,20 +16,67 @@ R = TypeVar("R")
 
 _TRIES = 8
 _FIRST_WAIT_S = 0.01
+_LONGEST_PAUSE_S = 0.25
 
 
-def in_snapshot(engine: Engine, workspace: int, verb: Callable[[Transaction], R]) -> R:
-    """Run a verb in a transaction that sees one instant, again from the start when another one got in its way.
+def in_transaction(
+    engine: Engine, workspace: int, verb: Callable[[Transaction], R], *, snapshot: bool = False
+) -> R:
+    """Run a verb in a transaction, again from the start when another one got in its way.
 
-    The verb must do nothing outside the transaction.
+    Two that lock the same rows in different order (an edit of a contract, and the closing run that bills it) end with one
+    of them rolled back by the database; nothing of it was written, so it is simply done again.
+
+    Args:
+        engine: The engine.
+        workspace: The workspace's id.
+        verb: Does nothing outside the transaction.
+        snapshot: Let every statement see the same instant.
 
     Raises:
         OverloadedError: If others got in its way every time. Nothing was written.
     """
     for attempt in range(_TRIES):
         try:
-            with engine.transaction(workspace, snapshot=True) as tx:
+            with engine.transaction(workspace, snapshot=snapshot) as tx:
                 return verb(tx)
         except (SerializationFailure, DeadlockDetected):
             time.sleep(random.uniform(0, _FIRST_WAIT_S * 2**attempt))  # noqa: S311 - spreads rivals, keeps no secret
     raise OverloadedError("other work on the same rows went first every time; nothing was done")
+
+
+def in_snapshot(engine: Engine, workspace: int, verb: Callable[[Transaction], R]) -> R:
+    """The same in a transaction that sees one instant."""
+    return in_transaction(engine, workspace, verb, snapshot=True)
+
+
+@contextmanager
+def alone(engine: Engine, work: str, workspace: int, *, wait_s: float) -> Iterator[bool]:
+    """Let one at a time, of all processes, do some work in a workspace; the block is told whether it is the one.
+
+    The lock is the database's and ends with the connection, so a killed process leaves none behind. Whoever waits holds no
+    connection meanwhile.
+
+    Args:
+        engine: The engine.
+        work: What is done.
+        workspace: The workspace's id.
+        wait_s: How long to wait for others to finish.
+    """
+    deadline, pause_s = time.monotonic() + wait_s, _FIRST_WAIT_S
+    while True:
+        with engine.database.system() as connection:
+            row = connection.execute(
+                "SELECT pg_try_advisory_xact_lock(%s) AS taken", (_lock_of(work, workspace),)
+            ).fetchone()
+            taken = row is not None and bool(row["taken"])
+            if taken or time.monotonic() >= deadline:
+                yield taken
+                return
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def _lock_of(work: str, workspace: int) -> int:
+    digest = blake2b(f"valorem job {work} {workspace}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)

@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
 from valorem.core.errors import OverloadedError
 from valorem.engine.engine import Engine
+from valorem.engine.retrying import alone
 from valorem.engine.workspaces import list_workspaces
 
 log = logging.getLogger(__name__)
@@ -105,11 +105,8 @@ class Worker:
         if self._stopping.is_set():
             return False
         try:
-            with self._engine.database.system() as connection:
-                lock = connection.execute(
-                    "SELECT pg_try_advisory_xact_lock(%s) AS taken", (_lock_of(job.name, workspace),)
-                ).fetchone()
-                again = lock is not None and lock["taken"] and job.verb(self._engine, workspace)
+            with alone(self._engine, job.name, workspace, wait_s=0) as mine:
+                again = mine and job.verb(self._engine, workspace)
         except OverloadedError as error:
             log.warning("%s of workspace %d waits: %s", job.name, workspace, error)
             self._note(job.name, False)
@@ -120,8 +117,3 @@ class Worker:
             return False
         self._note(job.name, True)
         return bool(again)
-
-
-def _lock_of(job: str, workspace: int) -> int:
-    digest = blake2b(f"valorem job {job} {workspace}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
