@@ -71,6 +71,18 @@ prices:
   tokens: {model: per_unit, amount: 1}
 policies: {late_events: note}
 """,
+    **{
+        f"plans/{policy}.yaml": f"""
+plan: {policy}
+name: Late usage is to be {policy}ed
+currency: USD
+every: month
+prices:
+  tokens: {{model: per_unit, amount: 1}}
+policies: {{late_events: {policy}}}
+"""
+        for policy in ("absorb", "reject")
+    },
 }
 _names = count(1)
 
@@ -146,12 +158,20 @@ class Shops:
         return Shop(self.engine, self.ingestor, workspace.id)
 
 
-def call(customer: str, n: object, at: datetime, *, name: str | None = None, model: str = "a") -> bytes:
+def call(
+    customer: str,
+    n: object,
+    at: datetime,
+    *,
+    name: str | None = None,
+    model: str = "a",
+    source: str = "/app",
+) -> bytes:
     return json.dumps(
         {
             "specversion": "1.0",
             "id": name or f"call-{next(_names)}",
-            "source": "/app",
+            "source": source,
             "type": "call",
             "subject": customer,
             "time": write_instant(at),
@@ -160,7 +180,7 @@ def call(customer: str, n: object, at: datetime, *, name: str | None = None, mod
     ).encode()
 
 
-def void(target: str, at: datetime) -> bytes:
+def void(target: str, at: datetime, *, source: str = "/app") -> bytes:
     return json.dumps(
         {
             "specversion": "1.0",
@@ -168,6 +188,6 @@ def void(target: str, at: datetime) -> bytes:
             "source": "/fix",
             "type": "valorem.void",
             "time": write_instant(at),
-            "data": {"source": "/app", "id": target},
+            "data": {"source": source, "id": target},
         }
     ).encode()

@@ -143,3 +143,30 @@ def test_the_keys_of_history_are_never_forgotten(database_url: str) -> None:
             assert recorded.find(tx.connection, world.workspace, "backfill:2025", "1") is not None
         assert made.engine.limits.accept_late_s < 300 * DAY_S
         world.prove()
+
+
+@pytest.mark.parametrize("order", ["after", "same batch", "before"])
+def test_an_amend_brings_no_more_combinations_than_an_event_may(made: Worlds, order: str) -> None:
+    world = made.new()
+    world.ingest(*(event(str(i), model=f"m{i}") for i in range(FEW)))
+    one = event("x", model="m0")
+    known, new = amend("known", "x", n=7, model="m1"), amend("new", "x", n=7, model="m9")
+    if order == "after":
+        assert world.ingest(one) == ["accepted"]
+        assert world.ingest(new) == ["rejected"]
+        assert world.ingest(known) == ["accepted"]
+    elif order == "same batch":
+        assert world.ingest(one, new) == ["accepted", "rejected"]
+        later = amend("newer", "x", at=NOW + timedelta(seconds=1), n=7, model="m9")
+        assert world.ingest(event("y"), known, later) == ["rejected", "accepted", "rejected"]
+    else:
+        assert world.ingest(new) == ["accepted"]  # what it means is known once its event comes
+        (refused,) = made.ingestor.ingest(world.workspace, [one])
+        assert (refused.status, refused.field) == ("rejected", "data")
+    with made.engine.transaction(world.workspace) as tx:
+        models = tx.connection.execute(
+            "SELECT count(DISTINCT dimensions) AS n FROM counter WHERE revision = 1"
+        )
+        assert models.fetchone() == {"n": FEW}
+    assert len(world.read(1)) == FEW
+    world.prove()

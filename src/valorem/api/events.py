@@ -24,7 +24,7 @@ from valorem.core.limits import Limits
 from valorem.core.metering.batch import split_batch
 from valorem.engine import customers, events
 from valorem.engine.events import RecordedEvent
-from valorem.engine.recording import ACCEPTED, ItemResult
+from valorem.engine.results import ACCEPTED, ItemResult
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=StrictRoute)
 Reader = Annotated[Caller, Depends(Needs("read"))]

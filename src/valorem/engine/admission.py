@@ -1,15 +1,17 @@
 """Admission: valid events that the workspace's own past refuses, before a transaction is opened for the others.
 
-Both checks cost nothing for what comes every day: combinations that were seen before, and events that correct none.
+The checks cost nothing for what comes every day: combinations that were seen before, events that correct none, and use of
+periods that are open.
 """
 
 from collections.abc import Sequence
 
-from valorem.core.ids import part_of
 from valorem.core.limits import DAY_S, Limits
+from valorem.engine.cardinality import combination_of, let_in, over_the_limit
 from valorem.engine.meters import Meters
-from valorem.engine.recording import Candidate, ItemResult
-from valorem.store.postgres import combinations, counters, ingest
+from valorem.engine.recording import Candidate
+from valorem.engine.results import CLOSED, ItemResult
+from valorem.store.postgres import counters, ingest
 from valorem.store.postgres.combinations import Combination
 from valorem.store.postgres.database import Connection
 
@@ -26,7 +28,11 @@ class Admission:
 
     def is_sure(self, workspace: int, meters: Meters, candidates: Sequence[Candidate]) -> bool:
         """Whether every candidate is admitted without a look at the database."""
-        return not any(one.correction for one in candidates) and not self._new(workspace, meters, candidates)
+        return not (
+            any(one.correction for one in candidates)
+            or (meters.closed and any(meters.is_closed(one.event.subject, one.time) for one in candidates))
+            or self._new(workspace, meters, candidates)
+        )
 
     def refused(
         self, connection: Connection, workspace: int, meters: Meters, candidates: Sequence[Candidate]
@@ -39,9 +45,25 @@ class Admission:
             meters: The meters that read the candidates.
             candidates: In the order they came.
         """
-        return self._too_late(connection, workspace, candidates) | self._too_many(
-            connection, workspace, meters, candidates
-        )
+        return {
+            **self._too_many(connection, workspace, meters, candidates),
+            **self._too_late(connection, workspace, candidates),
+            **self._closed(connection, meters, candidates),
+        }
+
+    @staticmethod
+    def _closed(
+        connection: Connection, meters: Meters, candidates: Sequence[Candidate]
+    ) -> dict[int, ItemResult]:
+        """New use of periods that are billed, under contracts that let nothing be added to these."""
+        places = {
+            place: one.key
+            for place, one in enumerate(candidates)
+            if one.readings and meters.is_closed(one.event.subject, one.time)
+        }
+        # What was recorded before is still a duplicate, or a conflict.
+        known = ingest.find(connection, sorted(set(places.values()))) if places else {}
+        return {place: CLOSED for place, key in places.items() if key not in known}
 
     def _too_late(
         self, connection: Connection, workspace: int, candidates: Sequence[Candidate]
@@ -70,21 +92,10 @@ class Admission:
         if not new:
             return {}
         wanted = list(dict.fromkeys(one for found in new.values() for one in found))
-        admitted = combinations.known(connection, workspace, wanted)
-        fresh = [one for one in wanted if one not in admitted]
-        if fresh:
-            used = combinations.count(connection, workspace, fresh)
-            let_in = []
-            for one in fresh:
-                if used[one.subject, one.revision] < self._limits.dimension_combinations:
-                    used[one.subject, one.revision] += 1
-                    let_in.append(one)
-            if let_in:
-                combinations.insert(connection, workspace, let_in)
-            admitted.update(let_in)
+        admitted = let_in(connection, workspace, wanted, self._limits.dimension_combinations)
         self._remember(workspace, admitted)
         return {
-            place: self._explain(meters, over)
+            place: over_the_limit(meters, over, self._limits.dimension_combinations)
             for place, found in new.items()
             if (over := next((one for one in found if one not in admitted), None)) is not None
         }
@@ -104,10 +115,7 @@ class Admission:
                     and hash((workspace, subject, revision, dimensions)) not in remembered
                     and revision not in older
                 ):
-                    text = counters.write_dimensions(dimensions)
-                    new.setdefault(place, []).append(
-                        Combination(part_of(workspace, subject), subject, revision, text)
-                    )
+                    new.setdefault(place, []).append(combination_of(workspace, subject, revision, reading))
         return new
 
     def _remember(self, workspace: int, admitted: set[Combination]) -> None:
@@ -116,14 +124,4 @@ class Admission:
         self._remembered.update(
             hash((workspace, one.subject, one.revision, counters.read_dimensions(one.dimensions)))
             for one in admitted
-        )
-
-    def _explain(self, meters: Meters, over: Combination) -> ItemResult:
-        meter = meters.compiled[over.revision].meter
-        return ItemResult(
-            "rejected",
-            "data",
-            f"the meter {meter.key} tells {self._limits.dimension_combinations} combinations of"
-            f" {', '.join(meter.dimension_names)} apart for one subject, and this would be one more",
-            "count by a value with fewer variants, or leave the dimension out of the meter",
         )

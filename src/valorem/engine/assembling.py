@@ -38,7 +38,7 @@ from valorem.engine.outcomes import (
     write_outcomes,
 )
 from valorem.engine.tallies import TallyReader, live_tallies
-from valorem.store.postgres import contract_edits, invoices
+from valorem.store.postgres import contract_edits, invoices, late_usage
 from valorem.store.postgres.contracts import ContractRow
 from valorem.store.postgres.invoices import InvoiceHeader
 
@@ -96,7 +96,8 @@ def basis_of(
         index: The boundary.
         subjects: The customer's, where the caller has read them.
     """
-    late, terms = _late(tx, contract, index), terms_for(tx, contract)
+    subjects, terms = _subjects(tx, contract, subjects), terms_for(tx, contract)
+    late = _late(tx, contract, index, subjects)
     # An outcome may be taken back long after it was billed.
     oldest = 0 if sells_outcomes(tx) else _oldest(terms, (*late, max(index - 1, 0)))
     rows = invoices.load_earlier(
@@ -135,11 +136,12 @@ def change_basis_of(
         subjects: The customer's, where the caller has read them.
     """
     contract = row.contract
+    subjects = _subjects(tx, contract, subjects)
     last = final_boundary(contract)
     ended = last is not None and last < row.next_index
     if ended:
         assert last is not None  # else it would not have ended
-        index, late = last, _late(tx, contract, last, carried_at=row.next_index)
+        index, late = last, _late(tx, contract, last, subjects, carried_at=row.next_index)
     else:
         index, late = period_index_at(contract, max(at, contract.start)), ()
     terms = terms_for(tx, contract)
@@ -182,7 +184,7 @@ def _basis(
     index: int,
     late: tuple[int, ...],
     rows: Sequence[Mapping[str, Any]],
-    subjects: tuple[str, ...] | None,
+    subjects: tuple[str, ...],
 ) -> Basis:
     billed, of_outcomes = split_lines(
         line for row in rows for line in read_invoice(bytes(row["document"])).lines
@@ -192,7 +194,7 @@ def _basis(
     return Basis(
         terms,
         index,
-        subjects if subjects is not None else get_customer(tx, contract.customer).subjects,
+        subjects,
         late,
         tuple(row["id"] for row in rows),
         billed,
@@ -200,13 +202,32 @@ def _basis(
     )
 
 
+def _subjects(tx: Transaction, contract: Contract, known: tuple[str, ...] | None) -> tuple[str, ...]:
+    return get_customer(tx, contract.customer).subjects if known is None else known
+
+
 def _late(
-    tx: Transaction, contract: Contract, index: int, *, carried_at: int | None = None
+    tx: Transaction,
+    contract: Contract,
+    index: int,
+    subjects: tuple[str, ...],
+    *,
+    carried_at: int | None = None,
 ) -> tuple[int, ...]:
-    """The periods to look at again: those that usage may have come late for, those that an edit dated back reaches."""
+    """The periods to look at again.
+
+    Those that usage may have come late for, those that an edit dated back reaches, and those whose usage changed by
+    history or by corrections of old events since the border before.
+    """
+    connection, workspace = tx.connection, tx.workspace.id
     late = late_periods(contract, index, tx.limits.accept_late_s)
     border = index if carried_at is None else carried_at
-    first = contract_edits.reopened_at(tx.connection, tx.workspace.id, contract.id, border)
+    first = contract_edits.reopened_at(connection, workspace, contract.id, border)
+    looked_at = contract_boundary(contract, index - 1) if index else contract.start
+    changed = late_usage.earliest_since(connection, workspace, subjects, looked_at)
+    if changed is not None and (contract.end is None or changed < contract.end):
+        since = period_index_at(contract, max(changed, contract.start))
+        first = since if first is None else min(first, since)
     return tuple(late) if first is None else tuple(sorted({*late, *range(first, index - 1)}))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
 from valorem.core.billing.invoice import Invoice
@@ -17,13 +18,14 @@ from valorem.engine.assembling import (
     inputs_of,
     invoice_at,
     note_at,
+    terms_for,
 )
 from valorem.engine.backfill import pending
 from valorem.engine.drafting import header_of
 from valorem.engine.engine import Engine, Transaction
-from valorem.engine.meters import revision_ids
+from valorem.engine.meters import let_ingest_look_again, revision_ids
 from valorem.engine.progressive import bill_thresholds
-from valorem.engine.retrying import alone, in_snapshot
+from valorem.engine.retrying import alone, in_snapshot, in_transaction
 from valorem.engine.sealing import SERIES, Final, manner_of, seal
 from valorem.store.postgres import contract_edits, contracts, customers, ingest, invoices, outbox
 from valorem.store.postgres.contracts import ContractRow
@@ -88,9 +90,10 @@ def close_alone(engine: Engine, workspace: int) -> CloseReport:
         report += step
         if not step.progressed:
             break
+    at = in_transaction(engine, workspace, _close_usage)
     waiting: set[str] = set()
     while True:
-        step = in_snapshot(engine, workspace, lambda tx: _finalise_some(tx, waiting))
+        step = in_snapshot(engine, workspace, lambda tx: _finalise_some(tx, waiting, at))
         report += step
         if not step.progressed and not step.waiting:
             break
@@ -105,7 +108,13 @@ def _draft_some(tx: Transaction) -> CloseReport:
         for row, at in covered
         if at.closed is not None or at.ahead is not None
     ]
-    invoices.insert_drafts(tx.connection, tx.workspace.id, drafts, tx.now)
+    refusing = {
+        row.contract.id
+        for row, at in covered
+        if at.closed is not None and terms_for(tx, row.contract).policies.late_events == "reject"
+    }
+    closing = {header.id for header in drafts if header.contract in refusing}
+    invoices.insert_drafts(tx.connection, tx.workspace.id, drafts, tx.now, closing=closing)
     outbox.put(
         tx.connection, tx.workspace.id, [each for row, at in covered for each in _renewed(row, at)], tx.now
     )
@@ -152,10 +161,20 @@ class _Computed:
     invoice: Invoice
 
 
-def _finalise_some(tx: Transaction, waiting: set[str]) -> CloseReport:
+def _close_usage(tx: Transaction) -> datetime:
+    """Refuse, from the commit on, use of the periods that become final now where their contracts say so; returns now.
+
+    Events under way that would count there are looked at again by that commit, so none slips in after its invoice.
+    """
+    if contracts.close_usage(tx.connection, tx.workspace.id, tx.now):
+        let_ingest_look_again(tx)
+    return tx.now
+
+
+def _finalise_some(tx: Transaction, waiting: set[str], at: datetime) -> CloseReport:
     connection, workspace = tx.connection, tx.workspace.id
     last = invoices.lock_series(connection, workspace, SERIES)
-    found = invoices.due(connection, workspace, tx.now, without=sorted(waiting), limit=_BATCH)
+    found = invoices.due(connection, workspace, at, without=sorted(waiting), limit=_BATCH)
     # A later boundary of a contract reckons with the earlier one, so it waits for the next transaction.
     due = list({header.contract: header for header in reversed(found)}.values())[::-1]
     known = contracts.load_many(connection, workspace, [header.contract for header in due], lock=True)

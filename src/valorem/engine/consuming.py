@@ -22,7 +22,8 @@ from valorem.engine.checking import CheckResult, result_of, stopped_by_budget
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.entitlements import Knowledge, Known, counted, question
 from valorem.engine.ingest import Batch, Writer
-from valorem.engine.recording import Candidate, ItemResult, RecordedBeforeError
+from valorem.engine.recording import Candidate, RecordedBeforeError
+from valorem.engine.results import ItemResult
 from valorem.store.postgres import ingest, limits, workspaces
 
 _MOST_TOGETHER = 256
@@ -155,7 +156,9 @@ class _ConsumingWriter(Writer):
     def _attempt(self, batch: Batch) -> None:
         workspace, connection = batch.workspace, self._connection()
         now = self._now(connection, workspace)
-        prepared = self._prepare(connection, workspace, batch.raws, now)
+        prepared = self._admitted(
+            connection, workspace, self._prepare(connection, workspace, batch.raws, now)
+        )
         with ingest.transaction(connection, workspace):
             tx = Transaction(connection, workspaces.load(connection, workspace), now, self._engine.limits)
             asked = [one.consumption for one in self._asked]
@@ -170,6 +173,7 @@ class _ConsumingWriter(Writer):
                     self._meters[workspace],
                     batch.id,
                     deciding.allowed,
+                    self._engine.limits,
                 )
 
 

@@ -10,18 +10,22 @@ from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 
 from valorem.core.ids import identity, part_of
+from valorem.core.limits import Limits
 from valorem.core.metering.corrections import Correction, effective, latest
 from valorem.core.metering.event import Event
 from valorem.core.metering.meter import Reading
 from valorem.core.metering.tally import fold
 from valorem.core.numbers import EXACT
 from valorem.core.time import QUARTER_HOUR_S, quarter_hour_of
+from valorem.engine.cardinality import combination_of, let_in, over_the_limit
 from valorem.engine.counting import Counting
 from valorem.engine.history import counted_events, load_known, read_corrections, read_recorded
 from valorem.engine.meters import Meters
+from valorem.engine.results import CLOSED, RefusedError
 from valorem.store.postgres import corrections as store
 from valorem.store.postgres import counters
 from valorem.store.postgres import meters as meter_store
+from valorem.store.postgres.combinations import Combination
 from valorem.store.postgres.corrections import CorrectionRow
 from valorem.store.postgres.counters import CounterKey, Dimensions
 from valorem.store.postgres.database import Connection
@@ -55,7 +59,8 @@ class Arrival:
 class Correcting:
     """Applies the corrections of one batch, and earlier ones to events that only now arrive.
 
-    Counts into ``counting``; :meth:`recount` must follow once that is written, before the transaction ends.
+    Counts into ``counting``; :meth:`check` must follow, and :meth:`recount` once that is written, before the transaction
+    ends.
 
     Attributes:
         keys: The new events that have been counted here, whichever way.
@@ -76,6 +81,8 @@ class Correcting:
         self._counting = counting
         self._recounts: set[tuple[str, int, datetime, Dimensions]] = set()
         self._backfills: dict[int, Backfill] = {}
+        self._wanted: dict[Combination, bytes] = {}
+        self._closed: list[bytes] = []
         filled = arrival.events.keys() & arrival.known.keys()
         touched = {correction.target for correction, _ in arrival.corrections} | filled
         self.keys = frozenset(arrival.events.keys() & touched)
@@ -85,8 +92,12 @@ class Correcting:
     def _apply(self, touched: Sequence[bytes]) -> None:
         before = read_corrections(self._workspace, store.load(self._connection, touched))
         after = dict(before)
+        # Of an event that changes, who changes it: the correction that now holds, or else the event itself.
+        causes = {key: key for key in self._arrival.events}
         for correction, _ in self._arrival.corrections:
-            after[correction.target] = latest(after.get(correction.target), correction)
+            holds = after[correction.target] = latest(after.get(correction.target), correction)
+            if holds is correction:
+                causes[correction.target] = correction.key
         self._keep()
         earlier = {
             key: self._arrival.known[key]
@@ -103,9 +114,10 @@ class Correcting:
                 if key in lines:
                     event = read_recorded(lines[key])
                     was, now = effective(event, before.get(key)), effective(event, after.get(key))
-                    self._move(key, was, now, lines[key].seq)
+                    self._move(key, was, now, lines[key].seq, causes.get(key, key))
                 elif key in self._arrival.events:
-                    self._move(key, None, effective(self._arrival.events[key], after.get(key)), None)
+                    now = effective(self._arrival.events[key], after.get(key))
+                    self._move(key, None, now, None, causes[key])
 
     def _keep(self) -> None:
         rows = [
@@ -122,16 +134,48 @@ class Correcting:
         if rows:
             store.insert(self._connection, self._workspace, rows)
 
-    def _move(self, key: bytes, was: Event | None, now: Event | None, seq: int | None) -> None:
-        """Take out what an event counted as and add what it counts as; ``seq`` is of an event recorded earlier."""
+    def _move(self, key: bytes, was: Event | None, now: Event | None, seq: int | None, cause: bytes) -> None:
+        """Take out what an event counted as and add what it counts as.
+
+        Args:
+            key: Its identity.
+            was: As it counted; None for not at all.
+            now: As it counts.
+            seq: Of an event recorded earlier.
+            cause: Identity of what is to be refused, if this is.
+        """
         if was == now:
             return
+        for event in (was, now):
+            if event is not None and self._meters.is_closed(event.subject, _time(event)):
+                self._closed.append(cause)
         if was is not None:
             readings = self._counted(was, seq)
             self._counting.uncount(was.subject, _time(was), readings)
             self._note_recounts(was, readings)
         if now is not None:
-            self._counting.count(now.subject, _time(now), now.order + key, self._counted(now, seq))
+            readings = self._counted(now, seq)
+            self._counting.count(now.subject, _time(now), now.order + key, readings)
+            for revision, reading in readings:
+                if reading.dimensions and revision not in self._meters.older:
+                    wanted = combination_of(self._workspace, now.subject, revision, reading)
+                    self._wanted.setdefault(wanted, cause)
+
+    def check(self, limits: Limits) -> None:
+        """See to it that what events were amended to is within the declared limits, and touches no closed period.
+
+        Raises:
+            RefusedError: Naming the corrections, and the events that earlier ones wait for, to be refused.
+        """
+        refused = dict.fromkeys(self._closed, CLOSED)
+        if self._wanted:
+            most = limits.dimension_combinations
+            admitted = let_in(self._connection, self._workspace, list(self._wanted), most)
+            for one, cause in self._wanted.items():
+                if one not in admitted:
+                    refused[cause] = over_the_limit(self._meters, one, most)
+        if refused:
+            raise RefusedError(refused)
 
     def _counted(self, event: Event, seq: int | None) -> Readings:
         """The readings that are in the counters: a revision whose backfill has yet to reach the event has none."""

@@ -85,6 +85,18 @@ class Counting:
             for (subject, revision), (quantity, anyway, latest) in found.items()
         ]
 
+    def before(self, edge: datetime) -> dict[str, datetime]:
+        """The subjects whose use before an instant changes, each with the earliest quarter hour that does.
+
+        To be asked before :meth:`write`.
+        """
+        last = _quarter_of(edge)
+        found: dict[str, int] = {}
+        for subject, _, quarter, _ in (*self._more, *self._less):
+            if quarter < last and quarter < found.get(subject, last):
+                found[subject] = quarter
+        return {subject: _start_of(quarter) for subject, quarter in found.items()}
+
     def write(self, connection: Connection) -> None:
         """Add everything gathered to the counters."""
         counters.add(connection, self._workspace, self._rows())
@@ -114,11 +126,15 @@ class Counting:
         order: bytes,
         readings: Iterable[tuple[int, Reading]],
     ) -> None:
-        quarter = time.toordinal() * _QUARTERS_A_DAY + time.hour * 4 + time.minute // 15
+        quarter = _quarter_of(time)
         aggregations = self._aggregations
         for revision, reading in readings:
             place = (subject, revision, quarter, reading.dimensions)
             into[place] = add(aggregations[revision], into.get(place, EMPTY), reading.value, time, order)
+
+
+def _quarter_of(time: datetime) -> int:
+    return time.toordinal() * _QUARTERS_A_DAY + time.hour * 4 + time.minute // 15
 
 
 @lru_cache(maxsize=4096)

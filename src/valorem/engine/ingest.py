@@ -29,7 +29,8 @@ from valorem.engine import recording
 from valorem.engine.admission import Admission
 from valorem.engine.engine import Engine
 from valorem.engine.meters import Meters, load_meters
-from valorem.engine.recording import Candidate, ItemResult, RecordedBeforeError
+from valorem.engine.recording import Candidate, RecordedBeforeError
+from valorem.engine.results import ItemResult, RefusedError
 from valorem.store.postgres import ingest as store
 from valorem.store.postgres import meters as meter_store
 from valorem.store.postgres import workspaces
@@ -287,22 +288,44 @@ class Writer:
         workspace, connection = batch.workspace, self._connection()
         now = self._now(connection, workspace)
         prepared = self._prepare(connection, workspace, batch.raws, now)
+        prepared = self._admitted(connection, workspace, prepared)
+        while not self._is_settled(connection, batch, now, prepared):
+            pass
+
+    def _is_settled(
+        self, connection: Connection, batch: Batch, now: datetime, prepared: list[Candidate | ItemResult]
+    ) -> bool:
+        """Write what is prepared; False when some of it was refused, which is noted in its place."""
         candidates = [one for one in prepared if isinstance(one, Candidate)]
-        meters = self._meters[workspace]
-        if not self._admission.is_sure(workspace, meters, candidates):
-            with store.transaction(connection, workspace):
-                refused = self._admission.refused(connection, workspace, meters, candidates)
-            places = count()
-            prepared = [
-                refused.get(next(places), one) if isinstance(one, Candidate) else one for one in prepared
-            ]
-            candidates = [one for one in prepared if isinstance(one, Candidate)]
         if not candidates:
             batch.results = [one for one in prepared if isinstance(one, ItemResult)]
-            return
+            return True
+        meters, limits = self._meters[batch.workspace], self._engine.limits
+        try:
+            with store.transaction(connection, batch.workspace):
+                settled = iter(
+                    recording.record(connection, batch.workspace, now, meters, batch.id, candidates, limits)
+                )
+                batch.results = [next(settled) if isinstance(one, Candidate) else one for one in prepared]
+        except RefusedError as error:
+            prepared[:] = [
+                error.refused.get(one.key, one) if isinstance(one, Candidate) else one for one in prepared
+            ]
+            return False
+        return True
+
+    def _admitted(
+        self, connection: Connection, workspace: int, prepared: list[Candidate | ItemResult]
+    ) -> list[Candidate | ItemResult]:
+        """The same, with what the workspace's own past refuses."""
+        candidates = [one for one in prepared if isinstance(one, Candidate)]
+        meters = self._meters[workspace]
+        if self._admission.is_sure(workspace, meters, candidates):
+            return prepared
         with store.transaction(connection, workspace):
-            settled = iter(recording.record(connection, workspace, now, meters, batch.id, candidates))
-            batch.results = [next(settled) if isinstance(one, Candidate) else one for one in prepared]
+            refused = self._admission.refused(connection, workspace, meters, candidates)
+        places = count()
+        return [refused.get(next(places), one) if isinstance(one, Candidate) else one for one in prepared]
 
     def _connection(self) -> Connection:
         if self._open is None or self._open.closed:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -11,8 +12,9 @@ from valorem.core.limits import LIMITS, Limits
 from valorem.core.metering.event import Event
 from valorem.core.metering.meter import CompiledMeter, Meter, Reading
 from valorem.core.metering.read import compile_meter
+from valorem.core.periods import Interval
 from valorem.engine.engine import Transaction
-from valorem.store.postgres import alerts
+from valorem.store.postgres import alerts, contracts
 from valorem.store.postgres import meters as store
 from valorem.store.postgres.database import Connection
 
@@ -33,6 +35,7 @@ class Meters:
         compiled: Every revision, by id.
         ids: Revision ids by meter fingerprint.
         watched: The revisions whose use may cross a threshold of anybody's alerts.
+        closed: Stretches of time whose use is billed and that take no more, by subject.
     """
 
     epoch: int
@@ -41,6 +44,11 @@ class Meters:
     compiled: Mapping[int, CompiledMeter]
     ids: Mapping[str, int]
     watched: frozenset[int] = frozenset()
+    closed: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
+
+    def is_closed(self, subject: str, time: datetime) -> bool:
+        """Whether the use of a subject at an instant is billed, under a contract that refuses what comes later."""
+        return any(each.start <= time < each.end for each in self.closed.get(subject, ()))
 
     def read(self, event: Event) -> list[tuple[int, Reading]]:
         """What is counted for an event that just came in, as (revision id, reading).
@@ -95,6 +103,7 @@ def load_meters(connection: Connection, workspace: int, limits: Limits = LIMITS)
         compiled,
         {row.fingerprint: row.id for row in rows},
         alerts.watched_revisions(connection, workspace),
+        contracts.closed_usage(connection, workspace),
     )
 
 
@@ -135,6 +144,11 @@ def activate(tx: Transaction, meters: Sequence[Meter]) -> None:
         free += 1
     store.set_current(connection, workspace, sorted(wanted))
     tx.memo.pop("meter revisions", None)
+
+
+def let_ingest_look_again(tx: Transaction) -> None:
+    """Let transactions of ingest that are under way, and all later ones, read anew what decides about events."""
+    store.next_epoch(tx.connection, tx.workspace.id)
 
 
 def revision_ids(tx: Transaction, meters: Sequence[Meter]) -> dict[str, int]:

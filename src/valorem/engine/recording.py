@@ -1,10 +1,8 @@
 """The ingest transaction: keys, counters and the raw batch, all or nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import localcontext
-from typing import Literal
 
 import msgspec
 
@@ -20,38 +18,11 @@ from valorem.engine.alerts import note_added
 from valorem.engine.corrections import Arrival, Correcting
 from valorem.engine.counting import Counting
 from valorem.engine.meters import Meters
-from valorem.store.postgres import ingest
+from valorem.engine.results import ACCEPTED, CONFLICT, DUPLICATE, ItemResult
+from valorem.store.postgres import ingest, late_usage
 from valorem.store.postgres.batches import pack_lines, subject_hash
 from valorem.store.postgres.database import Connection
 from valorem.store.postgres.ingest import Batch, Known
-
-
-@dataclass(frozen=True, slots=True)
-class ItemResult:
-    """What became of one event.
-
-    Attributes:
-        status: ``accepted``: counted now; ``duplicate``: was counted before; ``conflict``: another event has this
-            source and id, and stays; ``rejected``: can never be accepted as it is.
-        field: Where the problem is.
-        reason: What it is.
-        hint: The way out.
-    """
-
-    status: Literal["accepted", "duplicate", "conflict", "rejected"]
-    field: str | None = None
-    reason: str | None = None
-    hint: str | None = None
-
-
-ACCEPTED = ItemResult("accepted")
-DUPLICATE = ItemResult("duplicate")
-CONFLICT = ItemResult(
-    "conflict",
-    "id",
-    "another event with this source and id was accepted before; it stays",
-    "give a new fact a new id; to change the earlier one send a valorem.amend",
-)
 
 
 class RecordedBeforeError(Exception):
@@ -140,6 +111,7 @@ def record(
     meters: Meters,
     batch_id: int,
     candidates: Sequence[Candidate],
+    limits: Limits,
 ) -> list[ItemResult]:
     """Count and keep the candidates that are new, in the open transaction.
 
@@ -150,6 +122,7 @@ def record(
         meters: Likewise.
         batch_id: A new id; a batch of that id must not have been committed.
         candidates: At least one, in the order they came; repeated identities are settled by the first.
+        limits: The declared limits.
 
     Returns:
         A result for each candidate. If none is accepted, nothing was written.
@@ -157,6 +130,7 @@ def record(
     Raises:
         RecordedBeforeError: Only after the answer to a commit was lost.
         MetersChangedError: Prepare the events again with the new meters, in a new transaction.
+        RefusedError: Do it again without the events it names, in a new transaction.
     """
     first = {candidates[place].key: place for place in range(len(candidates) - 1, -1, -1)}
     kept, known = _claim(connection, workspace, now, batch_id, candidates, first)
@@ -175,15 +149,20 @@ def record(
             known=known,
         )
         correcting = Correcting(connection, workspace, meters, arrival, counting)
+        correcting.check(limits)
     corrected = correcting.keys if correcting else frozenset()
     with localcontext(EXACT):
         for one in accepted:
             if one.readings and one.key not in corrected:
                 counting.count(one.event.subject, one.time, one.event.order + one.key, one.readings)
     added = counting.added(meters.watched) if meters.watched else ()
+    overdue = now - timedelta(seconds=limits.accept_late_s)
+    before = counting.before(overdue) if correcting or any(one.time < overdue for one in accepted) else {}
     counting.write(connection)
     if correcting:
         correcting.recount()
+    if before:
+        late_usage.note(connection, workspace, now, before)
     if added:
         note_added(connection, workspace, now, added)
     ingest.record(connection, workspace, meters.epoch, _batch(batch_id, now, candidates, accepted, kept))

@@ -105,8 +105,8 @@ class Policies(PricePolicies):
 
     Attributes:
         proration: How a part of a period is charged: by whole days, by seconds, or not reduced at all.
-        late_events: What usage does that arrives for a closed period: billed as an adjustment on the next invoice, only
-            noted, absorbed without a charge, or rejected at the door.
+        late_events: What usage does that arrives for a closed period: billed as an adjustment on the next invoice, or on
+            a note beside it, absorbed without a charge, or rejected at the door.
         grace: How long an invoice stays a draft after its period has ended, for usage that is still on its way.
         decreases: Whether fewer seats or a lower fee give credit for the rest of the period, or count from the next one.
         plan_change: When another plan takes effect if nobody says when: a dearer one at once and a cheaper one at the

@@ -12,7 +12,7 @@ from valorem.core.contracts.contract import Contract, Dated, Leg
 from valorem.core.contracts.written import read_standings, write_standings
 from valorem.core.ids import part_in, part_of
 from valorem.core.numbers import parse_decimal, plain
-from valorem.core.periods import Cadence
+from valorem.core.periods import Cadence, Interval
 from valorem.core.time import parse_instant, write_instant
 from valorem.store.postgres.database import Connection, Row
 
@@ -123,6 +123,35 @@ def load_many(
         (sorted({part_in(one, "ctr") for one in ids}), workspace, list(ids)),
     )
     return {row["id"]: _contract_row(row) for row in rows}
+
+
+def close_usage(connection: Connection, workspace: int, now: datetime) -> int:
+    """Take no more use of the periods whose invoices become final now, where contracts say so; returns how many close."""
+    return connection.execute(
+        "UPDATE contract SET usage_closed_until = due.at FROM ("
+        "  SELECT part, contract, max(issued_at) AS at FROM invoice WHERE workspace = %s AND status = 'draft'"
+        "  AND closes_usage AND finalise_at <= %s GROUP BY 1, 2 ORDER BY 1, 2) AS due"
+        " WHERE contract.part = due.part AND contract.workspace = %s AND contract.id = due.contract"
+        " AND (usage_closed_until IS NULL OR usage_closed_until < due.at)",
+        (workspace, now, workspace),
+    ).rowcount
+
+
+def closed_usage(connection: Connection, workspace: int) -> dict[str, tuple[Interval, ...]]:
+    """The stretches of time whose use is billed and that take no more, by subject."""
+    rows = connection.execute(
+        "SELECT subject.subject, array_agg(starts_at ORDER BY contract.id) AS starts,"
+        " array_agg(usage_closed_until ORDER BY contract.id) AS ends"
+        " FROM contract JOIN subject ON subject.workspace = contract.workspace AND subject.customer = contract.customer"
+        " WHERE contract.workspace = %s AND usage_closed_until > starts_at GROUP BY 1",
+        (workspace,),
+    )
+    return {
+        row["subject"]: tuple(
+            Interval(start, end) for start, end in zip(row["starts"], row["ends"], strict=True)
+        )
+        for row in rows
+    }
 
 
 def next_due_at(connection: Connection, workspace: int) -> datetime | None:

@@ -235,6 +235,16 @@ def carried(
     ]
 
 
+def earliest(connection: Connection, workspace: int, subject: str) -> datetime | None:
+    """The first quarter hour in which a subject used anything that is counted; None for never."""
+    row = connection.execute(
+        "SELECT min(bucket) AS bucket FROM counter WHERE part = %s AND workspace = %s AND subject = %s AND n <> 0",
+        (part_of(workspace, subject), workspace, subject),
+    ).fetchone()
+    found: datetime | None = row["bucket"] if row else None
+    return found
+
+
 def every(
     connection: Connection, workspace: int, subjects: Sequence[str] | None = None
 ) -> Iterator[tuple[CounterKey, Tally]]:

@@ -1,6 +1,6 @@
 """Invoices: headers that move from draft to finalised, and documents that never change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -81,14 +81,27 @@ _NOT_PARKED = (
 
 
 def insert_drafts(
-    connection: Connection, workspace: int, headers: Sequence[InvoiceHeader], now: datetime
+    connection: Connection,
+    workspace: int,
+    headers: Sequence[InvoiceHeader],
+    now: datetime,
+    *,
+    closing: Collection[str] = (),
 ) -> None:
-    """Insert drafts; where a contract's boundary has this kind of invoice already, that one stays."""
+    """Insert drafts; where a contract's boundary has this kind of invoice already, that one stays.
+
+    Args:
+        connection: In a transaction of the workspace.
+        workspace: The workspace's id.
+        headers: The drafts.
+        now: The workspace's time.
+        closing: Ids of those that let no use be added to what they bill, once they are final.
+    """
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO invoice (part, workspace, id, contract, customer, index, kind, status, currency, period_start,"
-            " period_end, issued_at, finalise_at, created_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, 'draft', %s, %s, %s, %s, %s, %s)"
+            " period_end, issued_at, finalise_at, created_at, closes_usage)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, 'draft', %s, %s, %s, %s, %s, %s, %s)"
             " ON CONFLICT DO NOTHING",
             [
                 (
@@ -105,6 +118,7 @@ def insert_drafts(
                     header.issued_at,
                     header.finalise_at,
                     now,
+                    header.id in closing,
                 )
                 for header in headers
             ],

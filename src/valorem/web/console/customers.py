@@ -11,6 +11,7 @@ from valorem.core.contracts.customer import Customer
 from valorem.core.errors import InvalidInputError, ValoremError
 from valorem.core.numbers import parse_decimal
 from valorem.engine import customers as verbs
+from valorem.engine.aliases import attach_alias
 from valorem.engine.catalog import catalog_at, current_catalog
 from valorem.engine.contracts import NewContract, create_contract, list_contracts
 from valorem.engine.engine import Transaction
@@ -130,7 +131,7 @@ def _add_alias(visit: Visit) -> Answer:
     key, subject = visit.path("key"), visit.form.get("subject", "").strip()
     with visit.acting() as tx:
         before = verbs.get_customer(tx, key)
-        after = verbs.add_alias(tx, key, subject)
+        after = attach_alias(tx, key, subject)
         deed = visit.deed(
             "customer.add_alias",
             key,
