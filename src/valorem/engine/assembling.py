@@ -121,7 +121,8 @@ def slice_basis_of(
     terms = terms_for(tx, contract)
     since = contract_boundary(contract, _oldest(terms, (index,)))
     rows = invoices.load_earlier(tx.connection, tx.workspace.id, contract.id, index + 1, since)
-    return replace(_basis(tx, terms, index, (), rows, subjects), slice_at=at, outcomes=None)
+    basis = _basis(tx, terms, index, (), rows, _subjects(tx, contract, subjects))
+    return replace(basis, slice_at=at, outcomes=None)
 
 
 def change_basis_of(
