@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from valorem.store.postgres.migrations.isolation import isolate
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -314,13 +316,7 @@ def upgrade() -> None:
     op.execute(TABLES)
     op.execute(ROLE)
     op.execute("GRANT SELECT, UPDATE (clock_at, settings) ON workspace TO valorem_app")
-    for table, privileges in SEALED.items():
-        op.execute(f"GRANT {privileges} ON {table} TO valorem_app")
-        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-        op.execute(
-            f"CREATE POLICY workspace ON {table} TO valorem_app"
-            " USING (workspace = current_setting('valorem.workspace')::integer)"
-        )
+    isolate(SEALED)
 
 
 def downgrade() -> None:

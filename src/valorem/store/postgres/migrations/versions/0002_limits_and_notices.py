@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from valorem.store.postgres.migrations.isolation import isolate
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -181,13 +183,7 @@ SEALED = {
 
 def upgrade() -> None:
     op.execute(TABLES)
-    for table, privileges in SEALED.items():
-        op.execute(f"GRANT {privileges} ON {table} TO valorem_app")
-        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-        op.execute(
-            f"CREATE POLICY workspace ON {table} TO valorem_app"
-            " USING (workspace = current_setting('valorem.workspace')::integer)"
-        )
+    isolate(SEALED)
 
 
 def downgrade() -> None:

@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from valorem.store.postgres.migrations.isolation import isolate
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -35,12 +37,7 @@ CREATE INDEX contract_edit_border ON contract_edit (part, workspace, contract, b
 
 def upgrade() -> None:
     op.execute(TABLES)
-    op.execute("GRANT SELECT, INSERT ON contract_edit TO valorem_app")
-    op.execute("ALTER TABLE contract_edit ENABLE ROW LEVEL SECURITY")
-    op.execute(
-        "CREATE POLICY workspace ON contract_edit TO valorem_app"
-        " USING (workspace = current_setting('valorem.workspace')::integer)"
-    )
+    isolate({"contract_edit": "SELECT, INSERT"})
 
 
 def downgrade() -> None:

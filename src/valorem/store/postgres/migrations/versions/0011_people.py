@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from valorem.store.postgres.migrations.isolation import isolate
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
@@ -64,12 +66,7 @@ CREATE TABLE audit_entry (
 
 def upgrade() -> None:
     op.execute(TABLES)
-    op.execute("GRANT SELECT, INSERT ON audit_entry TO valorem_app")
-    op.execute("ALTER TABLE audit_entry ENABLE ROW LEVEL SECURITY")
-    op.execute(
-        "CREATE POLICY workspace ON audit_entry TO valorem_app"
-        " USING (workspace = current_setting('valorem.workspace')::integer)"
-    )
+    isolate({"audit_entry": "SELECT, INSERT"})
 
 
 def downgrade() -> None:
