@@ -28,7 +28,7 @@ up: $(SERVER) ## serve on http://127.0.0.1:8080 with the data in ./valorem-data
 	@$(BIN)/valorem up
 
 test: check browser ## check, then every test, warnings as errors
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(DEV) ## lint, format, types and the direction of imports, without running anything
 	@$(BIN)/ruff check .

@@ -16,24 +16,25 @@ def test_an_empty_environment_gives_the_defaults() -> None:
 
 
 def test_every_variable_is_read() -> None:
-    settings = Settings.from_environment(
-        {
-            "VALOREM_DATA": "/srv/valorem",
-            "VALOREM_DATABASE_URL": "postgresql://me@db/valorem",
-            "VALOREM_HOST": "0.0.0.0",
-            "VALOREM_PORT": "9000",
-            "VALOREM_INGEST_WRITERS": "4",
-            "VALOREM_CONNECTIONS": "32",
-            "VALOREM_WEBHOOKS_TO_THIS_MACHINE": "yes",
-            "VALOREM_SMTP_URL": "smtp://mail:587",
-            "VALOREM_MAIL_FROM": "billing@example.com",
-            "VALOREM_STRIPE_API_KEY": "sk_1",
-            "VALOREM_STRIPE_WEBHOOK_SECRETS": "whsec_1,whsec_2",
-            "VALOREM_STRIPE_API_BASE": "http://127.0.0.1:9",
-            "VALOREM_LOG_LEVEL": "DEBUG",
-        }
-    )
-    assert settings == Settings(
+    given = {
+        "VALOREM_DATA": "/srv/valorem",
+        "VALOREM_DATABASE_URL": "postgresql://me@db/valorem",
+        "VALOREM_HOST": "0.0.0.0",
+        "VALOREM_PORT": "9000",
+        "VALOREM_INGEST_WRITERS": "4",
+        "VALOREM_CONNECTIONS": "32",
+        "VALOREM_WEBHOOKS_TO_THIS_MACHINE": "yes",
+        "VALOREM_SMTP_URL": "smtp://mail:587",
+        "VALOREM_MAIL_FROM": "billing@example.com",
+        "VALOREM_STRIPE_API_KEY": "sk_1",
+        "VALOREM_STRIPE_WEBHOOK_SECRETS": "whsec_1,whsec_2",
+        "VALOREM_STRIPE_API_BASE": "http://127.0.0.1:9",
+        "VALOREM_OPENID_ISSUER": "https://id.example.com",
+        "VALOREM_OPENID_CLIENT_ID": "valorem",
+        "VALOREM_OPENID_CLIENT_SECRET": "s3cret",
+        "VALOREM_LOG_LEVEL": "DEBUG",
+    }
+    assert Settings.from_environment(given) == Settings(
         data=Path("/srv/valorem"),
         database_url="postgresql://me@db/valorem",
         host="0.0.0.0",
@@ -46,9 +47,12 @@ def test_every_variable_is_read() -> None:
         stripe_api_key="sk_1",
         stripe_webhook_secrets="whsec_1,whsec_2",
         stripe_api_base="http://127.0.0.1:9",
+        openid_issuer="https://id.example.com",
+        openid_client_id="valorem",
+        openid_client_secret="s3cret",
         log_level="debug",
     )
-    assert len(described()) == 13
+    assert set(given) == {variable for variable, _, _ in described()}
 
 
 @pytest.mark.parametrize(

@@ -208,20 +208,20 @@ def insert_stage(
 def insert_report(
     connection: Connection, workspace: int, contract: str, outcome: str, report: StoredReport
 ) -> None:
-    """Keep a report of agreement for good."""
+    """Keep a report of agreement for good; the caller has locked the contract."""
+    place = (part_in(contract, "ctr"), workspace, contract, outcome)
     connection.execute(
-        "INSERT INTO outcome_report (part, workspace, contract, outcome, id, period_index, report, digest,"
-        " created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO outcome_report (part, workspace, contract, outcome, number, id, period_index, report, digest,"
+        " created_at) SELECT %s, %s, %s, %s, coalesce(max(number), 0) + 1, %s, %s, %s, %s, %s FROM outcome_report"
+        " WHERE part = %s AND workspace = %s AND contract = %s AND outcome = %s",
         (
-            part_in(contract, "ctr"),
-            workspace,
-            contract,
-            outcome,
+            *place,
             report.id,
             report.period_index,
             Jsonb(dict(report.report)),
             bytes.fromhex(report.digest),
             report.created_at,
+            *place,
         ),
     )
 
@@ -234,7 +234,7 @@ def load_reports(connection: Connection, workspace: int, contract: str, outcome:
         " array(SELECT s.party FROM outcome_signature s WHERE s.part = r.part AND s.workspace = r.workspace"
         "  AND s.contract = r.contract AND s.outcome = r.outcome AND s.report = r.id ORDER BY 1) AS signed"
         " FROM outcome_report r WHERE part = %s AND workspace = %s AND contract = %s AND outcome = %s"
-        " ORDER BY created_at, id",
+        " ORDER BY number",
         place,
     )
     return [
