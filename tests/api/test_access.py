@@ -131,6 +131,7 @@ def test_another_workspace_s_things_do_not_exist(furnished: World) -> None:
     ]
     bodies = {
         "/v1/customers/{key}/aliases": {"subject": "mine"},
+        "/v1/customers/{key}/account": {"parent": "mine"},
         "/v1/contracts/{contract_id}/seats": {"key": "seat", "quantity": "1"},
         "/v1/contracts/{contract_id}/changes": {"changes": [{"kind": "pause"}]},
         "/v1/customers/{key}": {"name": "mine"},

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from valorem import __version__
 from valorem.api import (
+    accounts,
     alerts,
     budgets,
     catalog,
@@ -54,6 +55,7 @@ _ROUTERS = (
     check,
     catalog,
     migrations,
+    accounts,
     customers,
     contract_changes,
     contracts,

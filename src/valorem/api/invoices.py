@@ -59,7 +59,11 @@ class SelectorAnswer(Answer):
 
 
 class LineAnswer(Answer):
-    """One line: its amount, rounded once, and the arithmetic that leads to it."""
+    """One line: its amount, rounded once, and the arithmetic that leads to it.
+
+    Attributes:
+        customer: Whose usage it is, where an account under the customer is counted apart.
+    """
 
     kind: str
     key: str
@@ -76,6 +80,7 @@ class LineAnswer(Answer):
     steps: list[StepAnswer]
     pipeline: list[str]
     selectors: list[SelectorAnswer]
+    customer: str | None = None
 
 
 class UnpricedAnswer(Answer):

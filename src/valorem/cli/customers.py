@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from valorem.cli.output import Json, more, say, show_json, table
-from valorem.cli.parameters import After, Limit, pairs
+from valorem.cli.parameters import After, Limit, an_instant, pairs
 from valorem.cli.session import client_of
 from valorem.client.values import Customer
 
@@ -72,6 +72,56 @@ def update(
 def alias(context: typer.Context, key: str, subject: str, as_json: Json = False) -> None:
     """Attach a subject: its events, past and future, are the customer's."""
     _show(client_of(context).add_alias(key, subject), as_json=as_json)
+
+
+@app.command()
+def account(
+    context: typer.Context,
+    key: str,
+    parent: Annotated[str | None, typer.Option(help="Put it under this customer.")] = None,
+    alone: Annotated[bool, typer.Option("--alone", help="Put it under nobody.")] = False,
+    payer: Annotated[str, typer.Option(help="self, or parent: who is billed for its usage.")] = "self",
+    tiers: Annotated[
+        str, typer.Option(help="Billed to the parent: pooled with its usage, or apart.")
+    ] = "pooled",
+    commitments: Annotated[
+        str, typer.Option(help="Whether the parent's commitments cover it: shared, or own.")
+    ] = "shared",
+    since: Annotated[
+        str | None, typer.Option(help="From when, on the quarter-hour grid; else from always.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show who stands above and under a customer, or with --parent or --alone change it."""
+    client = client_of(context)
+    if parent is None and not alone:
+        found = client.get_account(key)
+    else:
+        found = client.set_account(
+            key,
+            parent=parent,
+            payer=payer,
+            tiers=tiers,
+            commitments=commitments,
+            since=an_instant(since, "--since"),
+        )
+    if as_json:
+        show_json(found)
+        return
+    above = f"under {found.parent}" if found.parent else "under nobody"
+    say(f"{found.customer} · {above} · usage billed to {found.billed_to}", "bold")
+    if found.parent:
+        say(f"tiers {found.tiers} · commitments {found.commitments}")
+    if found.children:
+        table(
+            ("under it", "paid by", "tiers", "commitments"),
+            [(each.customer, each.payer, each.tiers, each.commitments) for each in found.children],
+        )
+    if len(found.history) > 1:
+        table(
+            ("since", "parent", "paid by", "tiers", "commitments"),
+            [(each.since, each.parent, each.payer, each.tiers, each.commitments) for each in found.history],
+        )
 
 
 def _show(customer: Customer, *, as_json: bool) -> None:

@@ -53,6 +53,34 @@ def list_parked_contracts() -> Call[Page[v.Parked]]:
     return Call("GET", "/v1/contracts/parked", Page[v.Parked])
 
 
+def get_account(customer: str) -> Call[v.CustomerAccount]:
+    """Who stands above and under a customer, and who pays for its usage."""
+    return Call("GET", f"/v1/customers/{quoted(customer)}/account", v.CustomerAccount)
+
+
+def set_account(
+    customer: str,
+    *,
+    parent: str | None = None,
+    payer: str = "self",
+    tiers: str = "pooled",
+    commitments: str = "shared",
+    since: datetime | None = None,
+) -> Call[v.CustomerAccount]:
+    """Put a customer under another, or on its own.
+
+    Args:
+        customer: The customer.
+        parent: The customer above it; none at the top.
+        payer: ``parent`` bills its usage to the parent.
+        tiers: ``pooled`` with the payer's, or ``apart``.
+        commitments: ``shared`` with the parent, or its ``own`` alone.
+        since: From when; from always where left out.
+    """
+    body = {"parent": parent, "payer": payer, "tiers": tiers, "commitments": commitments, "since": since}
+    return Call("POST", f"/v1/customers/{quoted(customer)}/account", v.CustomerAccount, body=body, once=True)
+
+
 def migrate_contracts(
     id: str,  # noqa: A002 - the field's name on the wire
     *,
@@ -90,5 +118,7 @@ class ContractMethods:
     change_contract = Method(change_contract)
     contract_history = Method(contract_history)
     list_parked_contracts = Method(list_parked_contracts)
+    get_account = Method(get_account)
+    set_account = Method(set_account)
     migrate_contracts = Method(migrate_contracts)
     undo_migration = Method(undo_migration)

@@ -57,6 +57,38 @@ class ContractHistory(Value, frozen=True):
     parked: Parked | None
 
 
+class Relation(Value, frozen=True):
+    """A customer's place among others from an instant on; ``since`` is None from always."""
+
+    since: datetime | None
+    parent: str | None
+    payer: str
+    tiers: str
+    commitments: str
+
+
+class Child(Value, frozen=True):
+    """A customer directly under another."""
+
+    customer: str
+    payer: str
+    tiers: str
+    commitments: str
+
+
+class CustomerAccount(Value, frozen=True):
+    """A customer's place among others now, and its history; ``billed_to`` is who pays for its usage now."""
+
+    customer: str
+    parent: str | None
+    payer: str
+    tiers: str
+    commitments: str
+    billed_to: str
+    children: list[Child]
+    history: list[Relation]
+
+
 class Moved(Value, frozen=True):
     """A contract that moves, and when."""
 

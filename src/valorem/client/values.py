@@ -281,6 +281,7 @@ class Line(Value, frozen=True):
     steps: list[Step]
     pipeline: list[str]
     selectors: list[Selector]
+    customer: str | None = None
 
 
 class Unpriced(Value, frozen=True):

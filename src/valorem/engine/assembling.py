@@ -23,11 +23,12 @@ from valorem.core.billing.schedule import (
 from valorem.core.billing.terms import Terms, terms_of
 from valorem.core.contracts.contract import Contract
 from valorem.core.contracts.parking import Parked
+from valorem.core.contracts.sources import Sources
+from valorem.core.contracts.written import write_sources
 from valorem.core.time import QUARTER_HOUR_S, quarter_hour_of, write_instant
 from valorem.engine.catalog import catalog_at
-from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
-from valorem.engine.measuring import measure
+from valorem.engine.measuring import Reading, measure_sources
 from valorem.engine.outcomes import (
     OutcomeBasis,
     lines_at,
@@ -37,7 +38,7 @@ from valorem.engine.outcomes import (
     with_lines,
     write_outcomes,
 )
-from valorem.engine.tallies import TallyReader, live_tallies
+from valorem.engine.sources import sources_for
 from valorem.store.postgres import contract_edits, invoices, late_usage
 from valorem.store.postgres.contracts import ContractRow
 from valorem.store.postgres.invoices import InvoiceHeader
@@ -54,7 +55,7 @@ class Basis:
     Attributes:
         terms: The contract's terms, with the catalog version it is pinned to.
         index: The boundary.
-        subjects: The customer's subjects.
+        sources: Whose counters.
         late: Earlier periods looked at again for late usage.
         earlier: Ids of the finalised invoices that billed these periods so far.
         billed: Their lines.
@@ -66,7 +67,7 @@ class Basis:
 
     terms: Terms
     index: int
-    subjects: tuple[str, ...]
+    sources: Sources
     late: tuple[int, ...]
     earlier: tuple[str, ...]
     billed: tuple[Line, ...]
@@ -74,6 +75,11 @@ class Basis:
     ended: bool = False
     outcomes: OutcomeBasis | None = None
     slice_at: datetime | None = None
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Every subject whose events it bills."""
+        return self.sources.subjects
 
 
 def terms_for(tx: Transaction, contract: Contract) -> Terms:
@@ -85,29 +91,32 @@ def terms_for(tx: Transaction, contract: Contract) -> Terms:
     )
 
 
-def basis_of(
-    tx: Transaction, contract: Contract, index: int, subjects: tuple[str, ...] | None = None
-) -> Basis:
+def counting(terms: Terms, sources: Sources) -> Terms:
+    """The terms, with the accounts that are counted apart."""
+    return replace(terms, apart=tuple(sources.apart), keeping=sources.keeping) if sources.apart else terms
+
+
+def basis_of(tx: Transaction, contract: Contract, index: int, sources: Sources | None = None) -> Basis:
     """Gather what the invoice at a boundary depends on, as it stands.
 
     Args:
         tx: The transaction.
         contract: The contract.
         index: The boundary.
-        subjects: The customer's, where the caller has read them.
+        sources: The customer's, where the caller has read them.
     """
-    subjects, terms = _subjects(tx, contract, subjects), terms_for(tx, contract)
-    late = _late(tx, contract, index, subjects)
+    sources, terms = sources or sources_for(tx, contract), terms_for(tx, contract)
+    late = _late(tx, contract, index, sources.subjects)
     # An outcome may be taken back long after it was billed.
     oldest = 0 if sells_outcomes(tx) else _oldest(terms, (*late, max(index - 1, 0)))
     rows = invoices.load_earlier(
         tx.connection, tx.workspace.id, contract.id, index, contract_boundary(contract, oldest)
     )
-    return _basis(tx, terms, index, late, rows, subjects)
+    return _basis(tx, terms, index, late, rows, sources)
 
 
 def slice_basis_of(
-    tx: Transaction, contract: Contract, index: int, at: datetime, subjects: tuple[str, ...] | None = None
+    tx: Transaction, contract: Contract, index: int, at: datetime, sources: Sources | None = None
 ) -> Basis:
     """Gather what the invoice depends on that a spend threshold makes due in a running period.
 
@@ -116,40 +125,38 @@ def slice_basis_of(
         contract: The contract.
         index: The running period.
         at: The instant of the invoice.
-        subjects: The customer's, where the caller has read them.
+        sources: The customer's, where the caller has read them.
     """
     terms = terms_for(tx, contract)
     since = contract_boundary(contract, _oldest(terms, (index,)))
     rows = invoices.load_earlier(tx.connection, tx.workspace.id, contract.id, index + 1, since)
-    basis = _basis(tx, terms, index, (), rows, _subjects(tx, contract, subjects))
+    basis = _basis(tx, terms, index, (), rows, sources or sources_for(tx, contract))
     return replace(basis, slice_at=at, outcomes=None)
 
 
-def change_basis_of(
-    tx: Transaction, row: ContractRow, at: datetime, subjects: tuple[str, ...] | None = None
-) -> Basis:
+def change_basis_of(tx: Transaction, row: ContractRow, at: datetime, sources: Sources | None = None) -> Basis:
     """Gather what the invoice depends on that a change gives at once.
 
     Args:
         tx: The transaction.
         row: The contract, and where its billing stands.
         at: The instant of the change.
-        subjects: The customer's, where the caller has read them.
+        sources: The customer's, where the caller has read them.
     """
     contract = row.contract
-    subjects = _subjects(tx, contract, subjects)
+    sources = sources or sources_for(tx, contract)
     last = final_boundary(contract)
     ended = last is not None and last < row.next_index
     if ended:
         assert last is not None  # else it would not have ended
-        index, late = last, _late(tx, contract, last, subjects, carried_at=row.next_index)
+        index, late = last, _late(tx, contract, last, sources.subjects, carried_at=row.next_index)
     else:
         index, late = period_index_at(contract, max(at, contract.start)), ()
     terms = terms_for(tx, contract)
     oldest = _oldest(terms, (*late, max(index - 1, 0)))
     since = contract_boundary(contract, oldest)
     rows = invoices.load_earlier(tx.connection, tx.workspace.id, contract.id, row.next_index, since)
-    basis = _basis(tx, terms, index, late, rows, subjects)
+    basis = _basis(tx, terms, index, late, rows, sources)
     return replace(basis, change_at=at, ended=ended)
 
 
@@ -159,14 +166,14 @@ def is_change(header: InvoiceHeader) -> bool:
 
 
 def basis_for(
-    tx: Transaction, header: InvoiceHeader, row: ContractRow, subjects: tuple[str, ...] | None = None
+    tx: Transaction, header: InvoiceHeader, row: ContractRow, sources: Sources | None = None
 ) -> Basis:
     """Gather what a draft depends on, as it stands, whether it is of a border, of a change or of a threshold."""
     if is_change(header):
-        return change_basis_of(tx, row, header.issued_at, subjects)
+        return change_basis_of(tx, row, header.issued_at, sources)
     if header.kind.startswith("progressive:"):
-        return slice_basis_of(tx, row.contract, header.index, header.issued_at, subjects)
-    return basis_of(tx, row.contract, header.index, subjects)
+        return slice_basis_of(tx, row.contract, header.index, header.issued_at, sources)
+    return basis_of(tx, row.contract, header.index, sources)
 
 
 def contradiction(tx: Transaction, basis: Basis, invoice: Invoice) -> Parked | None:
@@ -185,7 +192,7 @@ def _basis(
     index: int,
     late: tuple[int, ...],
     rows: Sequence[Mapping[str, Any]],
-    subjects: tuple[str, ...],
+    sources: Sources,
 ) -> Basis:
     billed, of_outcomes = split_lines(
         line for row in rows for line in read_invoice(bytes(row["document"])).lines
@@ -193,18 +200,14 @@ def _basis(
     contract = terms.contract
     outcomes = outcome_basis(tx, contract)
     return Basis(
-        terms,
+        counting(terms, sources),
         index,
-        subjects,
+        sources,
         late,
         tuple(row["id"] for row in rows),
         billed,
         outcomes=None if outcomes is None else replace(outcomes, billed=of_outcomes),
     )
-
-
-def _subjects(tx: Transaction, contract: Contract, known: tuple[str, ...] | None) -> tuple[str, ...]:
-    return get_customer(tx, contract.customer).subjects if known is None else known
 
 
 def _late(
@@ -277,7 +280,7 @@ def _outcomes_ahead(tx: Transaction, basis: Basis, waiting: range) -> OutcomeBas
 
 
 def invoice_at(
-    tx: Transaction, basis: Basis, *, read: TallyReader | None = None, until_seq: int | None = None
+    tx: Transaction, basis: Basis, *, read: Reading | None = None, until_seq: int | None = None
 ) -> Invoice:
     """The invoice at a boundary, or of a change, over everything counted for its periods; it may have no lines.
 
@@ -302,7 +305,7 @@ def invoice_at(
 
 
 def slice_at(
-    tx: Transaction, basis: Basis, *, read: TallyReader | None = None, until_seq: int | None = None
+    tx: Transaction, basis: Basis, *, read: Reading | None = None, until_seq: int | None = None
 ) -> Slice:
     """The usage of a running period that no invoice has billed, up to the end of the quarter hour it is looked at."""
     at, contract = basis.slice_at, basis.terms.contract
@@ -310,8 +313,7 @@ def slice_at(
     assert at is not None  # the caller looks at a threshold
     assert period is not None  # it holds an instant, so it is not empty
     needs = usage_needs(basis.terms, period, quarter_hour_of(at) + _QUARTER_HOUR)
-    reader = read or live_tallies(tx, basis.subjects, [need.meter for need in needs])
-    usage = measure(tx, basis.subjects, needs, reader, until_seq=until_seq)
+    usage = measure_sources(tx, basis.sources, needs, read, until_seq=until_seq)
     return draft_slice(basis.terms, period, at, usage, needs, basis.billed)
 
 
@@ -345,7 +347,7 @@ def usage_of_period(
     period_index: int,
     *,
     until: datetime | None = None,
-    read: TallyReader | None = None,
+    read: Reading | None = None,
     until_seq: int | None = None,
 ) -> PeriodUsage:
     """The usage of one period, up to an instant where given."""
@@ -353,12 +355,11 @@ def usage_of_period(
     if period is None:
         return {}
     needs = usage_needs(basis.terms, period, until)
-    reader = read or live_tallies(tx, basis.subjects, [need.meter for need in needs])
-    return measure(tx, basis.subjects, needs, reader, until_seq=until_seq)
+    return measure_sources(tx, basis.sources, needs, read, until_seq=until_seq)
 
 
 def _usage(
-    tx: Transaction, basis: Basis, read: TallyReader | None, until_seq: int | None
+    tx: Transaction, basis: Basis, read: Reading | None, until_seq: int | None
 ) -> Mapping[int, PeriodUsage]:
     indices: Sequence[int] = (*basis.late, basis.index - 1) if basis.index else ()
     return {index: usage_of_period(tx, basis, index, read=read, until_seq=until_seq) for index in indices}
@@ -371,6 +372,7 @@ def inputs_of(basis: Basis, contract_terms: Mapping[str, Any], cutoff_seq: int) 
         "catalog_version": basis.terms.contract.catalog_version,
         "index": basis.index,
         "subjects": list(basis.subjects),
+        **write_sources(basis.sources),
         "late": list(basis.late),
         "earlier": list(basis.earlier),
         "cutoff_seq": cutoff_seq,

@@ -27,7 +27,8 @@ from valorem.engine.meters import let_ingest_look_again, revision_ids
 from valorem.engine.progressive import bill_thresholds
 from valorem.engine.retrying import alone, in_snapshot, in_transaction
 from valorem.engine.sealing import SERIES, Final, manner_of, seal
-from valorem.store.postgres import contract_edits, contracts, customers, ingest, invoices, outbox
+from valorem.engine.sources import sources_of
+from valorem.store.postgres import contract_edits, contracts, ingest, invoices, outbox
 from valorem.store.postgres.contracts import ContractRow
 from valorem.store.postgres.invoices import InvoiceHeader
 from valorem.store.postgres.outbox import Message
@@ -178,12 +179,12 @@ def _finalise_some(tx: Transaction, waiting: set[str], at: datetime) -> CloseRep
     # A later boundary of a contract reckons with the earlier one, so it waits for the next transaction.
     due = list({header.contract: header for header in reversed(found)}.values())[::-1]
     known = contracts.load_many(connection, workspace, [header.contract for header in due], lock=True)
-    subjects = customers.load_subjects(connection, workspace, [header.customer for header in due])
+    sources = sources_of(tx, [header.customer for header in due])
     finals: list[_Computed] = []
     empty: list[InvoiceHeader] = []
     held = 0
     for header in due:
-        basis = basis_for(tx, header, known[header.contract], subjects[header.customer])
+        basis = basis_for(tx, header, known[header.contract], sources[header.customer])
         meters = [priced.meter for priced in basis.terms.priced]
         if pending(tx, list(revision_ids(tx, meters).values())):
             waiting.add(header.contract)

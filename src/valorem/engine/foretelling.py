@@ -12,8 +12,8 @@ from valorem.core.numbers import ZERO
 from valorem.engine.assembling import Basis, basis_of, change_basis_of, invoice_at, is_change, note_at
 from valorem.engine.contract_changes import Changed, ChangeRequest, change_contract
 from valorem.engine.contracts import get_contract
-from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
+from valorem.engine.sources import sources_for
 from valorem.store.postgres import contract_edits, invoices
 from valorem.store.postgres.contracts import ContractRow
 
@@ -63,7 +63,7 @@ def foretold(tx: Transaction, row: ContractRow, reaching: datetime) -> tuple[Inv
         reaching: The instant.
     """
     connection, workspace, contract = tx.connection, tx.workspace.id, row.contract
-    subjects = get_customer(tx, contract.customer).subjects
+    sources = sources_for(tx, contract)
     waiting = contract_edits.first_draft(connection, workspace, contract.id)
     first = row.next_index if waiting is None else waiting
     found: list[Invoice] = []
@@ -74,10 +74,7 @@ def foretold(tx: Transaction, row: ContractRow, reaching: datetime) -> tuple[Inv
     borders = [(index, 0, tx.now) for index in range(first, through + 1)]
     # A change waits for the invoice that bills its period ahead, and comes before the one that closes it.
     for index, of_change, at in sorted([*borders, *changes]):
-        if of_change:
-            basis = change_basis_of(tx, row, at, subjects)
-        else:
-            basis = basis_of(tx, contract, index, subjects)
+        basis = change_basis_of(tx, row, at, sources) if of_change else basis_of(tx, contract, index, sources)
         lines = _add(tx, basis, lines, found)
     return tuple(found)
 

@@ -14,13 +14,16 @@ from valorem.core.billing.projection import Preview, preview
 from valorem.core.billing.schedule import period_index_at
 from valorem.core.billing.sealing import SealedInvoice as SettledInvoice
 from valorem.core.billing.sealing import read_circumstances, read_sealed, seal_invoice, sealed_bytes
+from valorem.core.contracts.written import read_sources
 from valorem.core.errors import NotFoundError, UnprocessableError
+from valorem.core.metering.meter import Meter
 from valorem.core.time import parse_instant
 from valorem.engine.assembling import (
     Basis,
     ahead_of,
     basis_for,
     basis_of,
+    counting,
     invoice_at,
     outcome_lines_at,
     terms_for,
@@ -28,11 +31,12 @@ from valorem.engine.assembling import (
 )
 from valorem.engine.browsing import EventPage, events_of
 from valorem.engine.contracts import get_contract
+from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
-from valorem.engine.measuring import measure
+from valorem.engine.measuring import measure_sources
 from valorem.engine.outcomes import amount_of, events_behind, read_outcomes, split_lines, with_lines
 from valorem.engine.sealing import rates_at
-from valorem.engine.tallies import live_tallies, recorded_tallies
+from valorem.engine.tallies import TallyReader, recorded_tallies
 from valorem.store.postgres import contracts, invoices
 from valorem.store.postgres.invoices import InvoiceHeader, InvoiceStatus
 
@@ -99,8 +103,7 @@ def preview_invoice(tx: Transaction, contract_id: str, *, at: datetime | None = 
     usage = {late: usage_of_period(tx, basis, late) for late in basis.late}
     usage[index] = usage_of_period(tx, basis, index, until=at)
     needs = recent_needs(basis.terms, at)
-    read = live_tallies(tx, basis.subjects, [need.meter for need in needs])
-    recent = measure(tx, basis.subjects, needs, read) if needs else None
+    recent = measure_sources(tx, basis.sources, needs) if needs else None
     found = preview(basis.terms, at, usage, basis.billed, recent)
     return found if basis.outcomes is None else _with_outcomes(tx, basis, found)
 
@@ -198,7 +201,7 @@ def explain_line(
         )
     page = events_of(
         tx,
-        subjects=stored.subjects,
+        subjects=stored.subjects if found.customer is None else get_customer(tx, found.customer).subjects,
         meter=meters[0],
         dimensions=selector.dimensions,
         start=selector.interval.start,
@@ -226,7 +229,10 @@ def verify_invoice(tx: Transaction, invoice: str) -> Verification:
         return _verified(tx, sealed.digest, sealed.inputs, from_values(sealed.inputs["invoice"]))
     basis = _basis_again(tx, sealed.inputs)
     cutoff = int(sealed.inputs["cutoff_seq"])
-    read = recorded_tallies(tx, basis.subjects, until_seq=cutoff)
+
+    def read(subjects: Sequence[str], _: Sequence[Meter]) -> TallyReader:
+        return recorded_tallies(tx, subjects, until_seq=cutoff)
+
     if header.kind == "note":
         usage = {
             index: usage_of_period(tx, basis, index, read=read, until_seq=cutoff) for index in basis.late
@@ -252,7 +258,7 @@ def _bytes_again(tx: Transaction, inputs: Mapping[str, Any], again: Invoice) -> 
 
 
 def _basis_again(tx: Transaction, inputs: Mapping[str, Any]) -> Basis:
-    contract = contracts.read_contract(inputs["contract"])
+    contract, sources = contracts.read_contract(inputs["contract"]), read_sources(inputs)
     documents = [
         invoices.load_document(tx.connection, tx.workspace.id, earlier) for earlier in inputs["earlier"]
     ]
@@ -260,9 +266,9 @@ def _basis_again(tx: Transaction, inputs: Mapping[str, Any]) -> Basis:
         line for each in documents if each for line in read_invoice(each.document).lines
     )
     return Basis(
-        terms=terms_for(tx, contract),
+        terms=counting(terms_for(tx, contract), sources),
         index=inputs["index"],
-        subjects=tuple(inputs["subjects"]),
+        sources=sources,
         late=tuple(inputs["late"]),
         earlier=tuple(inputs["earlier"]),
         billed=billed,

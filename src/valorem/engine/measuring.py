@@ -1,17 +1,22 @@
 """Answers to what billing needs to know: counters, merged over a customer's subjects, as measured quantities."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
 
 from valorem.core.billing.needs import PeriodUsage, UsageNeed, adds_up
+from valorem.core.contracts.sources import Sources, Span
 from valorem.core.errors import UnprocessableError
 from valorem.core.metering.event import EPOCH
 from valorem.core.metering.measured import Measured
+from valorem.core.metering.meter import Meter
 from valorem.core.metering.tally import EMPTY, Tally, merge, value
 from valorem.core.numbers import exact
 from valorem.core.periods import Interval
 from valorem.engine.engine import Transaction
 from valorem.engine.recounting import measured_values
-from valorem.engine.tallies import TallyReader
+from valorem.engine.tallies import TallyReader, live_tallies
 from valorem.store.postgres.counters import Dimensions
 
 
@@ -37,6 +42,125 @@ def measure(
         For each need's key one list of measured quantities per interval.
     """
     return {need.key: _answer(tx, subjects, need, read, until_seq) for need in needs}
+
+
+#: Where the tallies of some subjects come from, for some meters.
+Reading = Callable[[Sequence[str], Sequence[Meter]], TallyReader]
+
+
+@exact
+def measure_sources(
+    tx: Transaction,
+    sources: Sources,
+    needs: Sequence[UsageNeed],
+    reading: Reading | None = None,
+    *,
+    until_seq: int | None = None,
+) -> PeriodUsage:
+    """Answer the usage needs of one period over everything a contract bills, whoever paid for it when.
+
+    Args:
+        tx: The transaction.
+        sources: Whose counters.
+        needs: From ``usage_needs``.
+        reading: Where tallies come from; the live counters where left out.
+        until_seq: The cut-off, for what must look at single events.
+    """
+    meters = [need.meter for need in needs]
+    readers: dict[tuple[str, ...], TallyReader] = {}
+
+    def reader_of(subjects: tuple[str, ...]) -> TallyReader:
+        if subjects not in readers:
+            readers[subjects] = (
+                live_tallies(tx, subjects, meters) if reading is None else reading(subjects, meters)
+            )
+        return readers[subjects]
+
+    def answer(need: UsageNeed) -> list[list[Measured]]:
+        spans = sources.pool if need.customer is None else sources.apart.get(need.customer, ())
+        if len(spans) == 1 and spans[0].start is None and spans[0].end is None:
+            subjects = spans[0].subjects
+            return _answer(tx, subjects, need, reader_of(subjects), until_seq)
+        return _over(tx, spans, need, reader_of, until_seq)
+
+    return {need.key: answer(need) for need in needs}
+
+
+def _over(
+    tx: Transaction,
+    spans: Sequence[Span],
+    need: UsageNeed,
+    reader_of: Callable[[tuple[str, ...]], TallyReader],
+    until_seq: int | None,
+) -> list[list[Measured]]:
+    """Answer a need over subjects that change within it: what adds up is added up, everything else is merged."""
+    additive = adds_up(need.meter) or need.with_values
+    if not additive and not need.meter.aggregation.needs_events:
+        return _answer(tx, (), need, _merged(spans, reader_of), until_seq)
+    answers: list[list[Measured]] = [[] for _ in need.intervals]
+    for span in spans if additive else _last(spans, need):
+        parts = [
+            (place, inside)
+            for place, interval in enumerate(need.intervals)
+            if (inside := _inside(span, interval)) is not None
+        ]
+        if parts:
+            covered = tuple(inside for _, inside in parts)
+            asked = replace(need, intervals=covered, segments=covered)
+            found = _answer(tx, span.subjects, asked, reader_of(span.subjects), until_seq)
+            for (place, _), measured in zip(parts, found, strict=True):
+                answers[place] = _added(need, answers[place], measured)
+    return answers
+
+
+def _last(spans: Sequence[Span], need: UsageNeed) -> Sequence[Span]:
+    """What cannot be put together from parts is measured of those who are counted at the end, over the whole."""
+    end = need.segments[-1].end
+    found = [each for each in spans if each.start is None or each.start < end]
+    return [Span(None, None, found[-1].subjects)] if found else []
+
+
+def _inside(span: Span, interval: Interval) -> Interval | None:
+    start = interval.start if span.start is None else max(span.start, interval.start)
+    end = interval.end if span.end is None else min(span.end, interval.end)
+    return Interval(start, end) if start < end else None
+
+
+def _added(need: UsageNeed, one: Sequence[Measured], other: Sequence[Measured]) -> list[Measured]:
+    """Measured quantities added up by dimension values; single events stay in order of time."""
+    sums: dict[Dimensions, Measured] = {}
+    for each in (*one, *other):
+        values = tuple(each.dimensions.get(name) for name in need.dimensions)
+        known = sums.get(values)
+        sums[values] = (
+            each
+            if known is None
+            else Measured(
+                each.dimensions,
+                known.quantity + each.quantity,
+                known.events + each.events,
+                known.values + each.values,
+            )
+        )
+    return list(sums.values())
+
+
+def _merged(spans: Sequence[Span], reader_of: Callable[[tuple[str, ...]], TallyReader]) -> TallyReader:
+    """A reader of each subject's tallies while it is counted."""
+
+    def read(meter: Meter, edges: Sequence[datetime]) -> list[tuple[int, Dimensions, Tally]]:
+        merged: dict[tuple[int, Dimensions], Tally] = {}
+        for span in spans:
+            for place, (start, end) in enumerate(pairwise(edges)):
+                inside = _inside(span, Interval(start, end)) if start < end else None
+                if inside is None:
+                    continue
+                for _, dimensions, tally in reader_of(span.subjects)(meter, [inside.start, inside.end]):
+                    key = place, dimensions
+                    merged[key] = merge(merged.get(key, EMPTY), tally)
+        return [(place, dimensions, tally) for (place, dimensions), tally in merged.items()]
+
+    return read
 
 
 def _answer(

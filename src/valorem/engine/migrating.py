@@ -17,16 +17,17 @@ from valorem.core.billing.needs import PeriodUsage, usage_needs
 from valorem.core.billing.terms import Terms
 from valorem.core.billing.timing import When
 from valorem.core.contracts.edits import SetPlan, Withdraw
+from valorem.core.contracts.sources import Sources
 from valorem.core.errors import InvalidInputError, NotFoundError, UnprocessableError, ValoremError
 from valorem.core.numbers import ZERO
 from valorem.core.periods import Period
-from valorem.engine.assembling import terms_for
+from valorem.engine.assembling import counting, terms_for
 from valorem.engine.catalog import catalog_at, current_catalog
 from valorem.engine.contract_changes import ChangeRequest, change_contract, record_edit
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
-from valorem.engine.measuring import measure
-from valorem.engine.tallies import live_tallies
+from valorem.engine.measuring import measure_sources
+from valorem.engine.sources import sources_for
 from valorem.store.postgres import contract_edits, contracts
 from valorem.store.postgres.contracts import ContractRow
 
@@ -191,12 +192,12 @@ def _effect(tx: Transaction, row: ContractRow, version: int, to_plan: str | None
         return None
     plan = to_plan or contract.standing_at(tx.now).plan
     before, after = terms_for(tx, contract), terms_for(tx, as_if(contract, plan, version))
-    subjects = get_customer(tx, contract.customer).subjects
+    sources = sources_for(tx, contract)
+    before, after = counting(before, sources), counting(after, sources)
     return preview_migration(
-        before, after, period, _usage(tx, before, subjects, period), _usage(tx, after, subjects, period)
+        before, after, period, _usage(tx, before, sources, period), _usage(tx, after, sources, period)
     )
 
 
-def _usage(tx: Transaction, terms: Terms, subjects: tuple[str, ...], period: Period) -> PeriodUsage:
-    needs = usage_needs(terms, period)
-    return measure(tx, subjects, needs, live_tallies(tx, subjects, [need.meter for need in needs]))
+def _usage(tx: Transaction, terms: Terms, sources: Sources, period: Period) -> PeriodUsage:
+    return measure_sources(tx, sources, usage_needs(terms, period))

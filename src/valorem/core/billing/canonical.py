@@ -111,6 +111,7 @@ def write_line(line: Line) -> dict[str, Any]:
             }
             for selector in line.selectors
         ],
+        **({} if line.customer is None else {"customer": line.customer}),
     }
 
 
@@ -134,6 +135,7 @@ def read_line(read: Mapping[str, Any]) -> Line:
         steps=tuple(Step(step["label"], step["text"], Decimal(step["value"])) for step in read["steps"]),
         pipeline=tuple(read["pipeline"]),
         selectors=tuple(_read_selector(selector) for selector in read["selectors"]),
+        customer=read.get("customer"),
     )
 
 

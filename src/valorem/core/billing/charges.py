@@ -115,9 +115,9 @@ def _usage_line(need: UsageNeed, rated: RatedLine, order: tuple[str, ...]) -> Li
     return Line(
         kind="usage",
         key=need.meter_key,
-        charge=_charge(need.meter_key, rated),
+        charge=_charge(need.meter_key, rated) + (f"#{need.customer}" if need.customer else ""),
         timing="in_arrears",
-        description=rated.description,
+        description=rated.description + (f" · {need.customer}" if need.customer else ""),
         period_index=need.period_index,
         period=Interval(rated.start, rated.end),
         quantity=rated.quantity,
@@ -128,6 +128,7 @@ def _usage_line(need: UsageNeed, rated: RatedLine, order: tuple[str, ...]) -> Li
         steps=rated.steps,
         pipeline=order,
         selectors=selectors,
+        customer=need.customer,
     )
 
 

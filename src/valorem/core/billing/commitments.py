@@ -52,6 +52,9 @@ def commitment_lines(
     commitments = commitments_of(terms.contract)
     if not commitments or at.closed is None:
         return ()
+    kept = terms.keeping
+    lines = [line for line in lines if line.customer not in kept]
+    billed = [line for line in billed if line.customer not in kept]
     open_lines = [_Uncovered(line, line.amount) for line in lines if line.kind == "usage"]
     found: list[Line] = []
     for commitment in commitments:

@@ -53,6 +53,7 @@ class Line:
         steps: Its arithmetic, from the quantity to the exact amount.
         pipeline: The order in which the price's parts were applied.
         selectors: Which events stand behind it; empty for a fixed fee.
+        customer: Whose usage it is, where an account under the contract's customer is counted apart.
     """
 
     kind: LineKind
@@ -70,6 +71,7 @@ class Line:
     steps: tuple[Step, ...]
     pipeline: tuple[str, ...]
     selectors: tuple[Selector, ...]
+    customer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class UsageNeed:
             changes of the price; for any other they all begin with the period, and a segment is the increase between two.
         segments: The stretches in which no number of the price changes; as many as there are intervals.
         with_values: Whether each answer must carry the values of single events in order of time.
+        customer: Whose usage, where an account is counted apart; the payer's pool where ``None``.
     """
 
     period_index: int
@@ -50,6 +51,7 @@ class UsageNeed:
     intervals: tuple[Interval, ...]
     segments: tuple[Interval, ...]
     with_values: bool
+    customer: str | None = None
 
 
 def usage_needs(terms: Terms, period: Period, until: datetime | None = None) -> tuple[UsageNeed, ...]:
@@ -64,7 +66,13 @@ def usage_needs(terms: Terms, period: Period, until: datetime | None = None) -> 
     if end <= period.interval.start:
         return ()
     within = Interval(period.interval.start, end)
-    return tuple(_needs(terms, period.index, within))
+    pooled = tuple(_needs(terms, period.index, within))
+    apart = (
+        replace(need, key=f"{need.key}#{customer}", customer=customer)
+        for customer in terms.apart
+        for need in pooled
+    )
+    return (*pooled, *apart)
 
 
 def recent_needs(terms: Terms, now: datetime, days: int = 7) -> tuple[UsageNeed, ...]:

@@ -39,7 +39,9 @@ def _overlapping(invoice: Invoice) -> Iterator[str]:
     for line in invoice.lines:
         if line.kind == "usage" and line.timing != "adjustment" and line.selectors:
             part = line.charge.partition("@")[0]
-            covered[part, line.selectors[0].fingerprint, tuple(sorted(line.dimensions.items()))].append(line)
+            covered[
+                part, line.customer, line.selectors[0].fingerprint, tuple(sorted(line.dimensions.items()))
+            ].append(line)
     for lines in covered.values():
         lines.sort(key=lambda line: line.period.start)
         for one, other in pairwise(lines):

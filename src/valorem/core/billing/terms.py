@@ -63,6 +63,8 @@ class Terms:
         priced: Every price of any stretch, by meter revision, in the order they come into force.
         policies: The contract's own, or those of the plan it stands on first.
         stretches: Which terms are in force from when on; at least one, the first from the contract's start.
+        apart: Accounts it pays for whose tiers and included quantities begin anew, by key.
+        keeping: Of these the accounts whose usage draws from none of its commitments.
     """
 
     contract: Contract
@@ -70,6 +72,8 @@ class Terms:
     priced: tuple[PricedMeter, ...]
     policies: Policies
     stretches: tuple[Stretch, ...] = field(default=())
+    apart: tuple[str, ...] = ()
+    keeping: frozenset[str] = frozenset()
 
     def at(self, instant: datetime) -> Stretch:
         """The terms in force at an instant; before the start those of the start."""

@@ -219,6 +219,16 @@ def next_due_at(connection: Connection, workspace: int) -> datetime | None:
     return row["at"] if row else None
 
 
+def last_closed(connection: Connection, workspace: int, contract: str) -> datetime | None:
+    """The last border of a contract whose closed period is billed for good."""
+    row = connection.execute(
+        "SELECT max(issued_at) AS at FROM invoice WHERE part = %s AND workspace = %s AND contract = %s"
+        " AND kind = 'period' AND index > 0 AND status <> 'draft'",
+        (part_in(contract, "ctr"), workspace, contract),
+    ).fetchone()
+    return row["at"] if row else None
+
+
 def lock_series(connection: Connection, workspace: int, series: str) -> int:
     """Let one transaction at a time take numbers of a series, until it ends; returns the last one taken."""
     connection.execute(
