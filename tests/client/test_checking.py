@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from valorem.client import values as v
+from valorem.client import limit_values as v
 from valorem.client.checking import LocalChecks
 from valorem.client.errors import ConnectionFailedError
 
@@ -98,3 +98,17 @@ def test_an_outage_follows_the_feature_s_rule(outage, allowed):
 def test_what_was_never_known_follows_the_default(default, allowed):
     answer = local(Server(reachable=False), default=default).check("ada", "jobs")
     assert (answer.allowed, answer.outage, answer.result) == (allowed, True, None)
+
+
+def test_a_soft_limit_lets_pass_up_to_where_it_stops_after_all():
+    class Soft(Server):
+        def check(self, customer: str, feature: str, **more: Any) -> v.Check:
+            found = super().check(customer, feature, **more)
+            (result,) = found.results
+            limit = msgspec.structs.replace(
+                result.limits[0], kind="soft", used=Decimal(9), held=Decimal(1), stops_at=Decimal(12)
+            )
+            return msgspec.structs.replace(found, results=[msgspec.structs.replace(result, limits=[limit])])
+
+    checks = local(Soft())
+    assert [checks.check("ada", "jobs").allowed for _ in range(3)] == [True, True, False]

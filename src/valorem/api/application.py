@@ -115,7 +115,7 @@ def create_app(
     app.state.ingestor = ingestor
     app.state.gate = Gate(engine)
     app.state.checker = Checker(engine)
-    app.state.consumer = Consumer(engine, app.state.checker.knowledge)
+    app.state.consumer = Consumer(engine, app.state.checker.knowledge, app.state.checker.paywalls)
     app.state.loopback = loopback
     app.state.metrics = metrics or Metrics()
     app.state.draining = asyncio.Event()

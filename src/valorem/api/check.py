@@ -1,22 +1,27 @@
 """``/v1/check``: may this customer do that, how much is left, and what to show when it may not."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import ConfigDict, Field, model_validator
 
 from valorem.api.access import Caller, Needs, check_scope
+from valorem.api.holds import HoldAnswer
 from valorem.api.strict_json import StrictRoute
-from valorem.api.wire import Answer, Body, Exact, ExactOut, Instant, Name
+from valorem.api.wire import Answer, Body, Exact, ExactOut, Instant, Name, Page
 from valorem.core.entitlements.check import Asked, LimitState, say
+from valorem.core.entitlements.limits import stops_at
 from valorem.core.entitlements.prompts import Offer
 from valorem.core.errors import InvalidInputError
 from valorem.engine.checking import CheckResult
 from valorem.engine.consuming import Consumption
+from valorem.engine.quota_holding import NewHold, check_and_hold, list_quota_holds, release_quota_hold
 
 router = APIRouter(prefix="/v1/check", tags=["check"], route_class=StrictRoute)
 Reader = Annotated[Caller, Depends(Needs("read"))]
+Writer = Annotated[Caller, Depends(Needs("events:write"))]
 Dimensions = Annotated[dict[str, Name], Field(max_length=20)]
 
 
@@ -26,6 +31,22 @@ class Question(Body):
     feature: Name
     quantity: Exact | None = None
     dimensions: Dimensions = Field(default_factory=dict)
+
+
+class HoldBody(Body):
+    """What to reserve if the check allows it.
+
+    Attributes:
+        id: Your own; the same id is the same hold.
+        lasts_s: For how many seconds, counted by the server.
+        credit: A credit type of which ``amount`` is reserved as well; settle or release that at ``/v1/holds``.
+        amount: The most the work can cost in it.
+    """
+
+    id: Annotated[Name, Field(max_length=200)]
+    lasts_s: Annotated[int, Field(ge=1, le=30 * 86_400)] = 600
+    credit: Name | None = None
+    amount: Exact | None = None
 
 
 class CheckBody(Body):
@@ -39,6 +60,8 @@ class CheckBody(Body):
         dimensions: Whose use it is: the user, the API key, the model.
         consume: The CloudEvent that is this use, without a time: it is recorded if and only if the check allows it, and its
             source and id make a repeat harmless.
+        hold: Reserves the quantity if the check allows it, so that nobody else's check may have it. With ``consume``: the
+            hold that was placed for this use, which may have what that reserves and ends it.
     """
 
     model_config = ConfigDict(
@@ -51,6 +74,12 @@ class CheckBody(Body):
                     "feature": "batch_jobs",
                     "consume": {"id": "job-17", "source": "/app", "type": "job.started", "data": {}},
                 },
+                {
+                    "customer": "acme",
+                    "feature": "batch_jobs",
+                    "quantity": "5",
+                    "hold": {"id": "job-17", "lasts_s": 900},
+                },
             ]
         }
     )
@@ -61,6 +90,7 @@ class CheckBody(Body):
     quantity: Exact | None = None
     dimensions: Dimensions = Field(default_factory=dict)
     consume: dict[str, Any] | None = None
+    hold: HoldBody | None = None
 
     @model_validator(mode="after")
     def _asks(self) -> "CheckBody":
@@ -68,6 +98,10 @@ class CheckBody(Body):
             raise ValueError("ask for one feature, or for several in features")
         if self.consume is not None and self.feature is None:
             raise ValueError("a use is of one feature: write it as feature")
+        if self.hold is not None and self.feature is None:
+            raise ValueError("a hold is of one feature: write it as feature")
+        if self.hold is not None and self.consume is not None and self.hold.credit is not None:
+            raise ValueError("credits that are held are settled at /v1/holds: leave credit out")
         return self
 
     def asked(self) -> list[Asked]:
@@ -81,14 +115,24 @@ class CheckBody(Body):
 
 
 class LimitAnswer(Answer):
-    """Where one limit stands."""
+    """Where one limit stands.
+
+    Attributes:
+        limit: Its ``max``.
+        stops_at: Past what it stops: 125 of 100 for a soft limit enforced at 125%; null where it never does, as a throttle,
+            which slows down.
+        remaining: Until ``limit``, without what is held.
+        held: Use that is reserved.
+    """
 
     window: str
     kind: Literal["hard", "soft", "throttle"]
     used: ExactOut
     limit: ExactOut
+    stops_at: ExactOut | None
     remaining: ExactOut
     over: ExactOut
+    held: ExactOut
     resets_at: Instant | None
     origin: str
 
@@ -100,8 +144,10 @@ class LimitAnswer(Answer):
             kind=state.limit.kind,
             used=state.used,
             limit=state.limit.max,
+            stops_at=stops_at(state.limit),
             remaining=state.remaining,
             over=state.over,
+            held=state.held,
             resets_at=state.resets_at,
             origin=state.origin,
         )
@@ -187,6 +233,19 @@ class CheckResultAnswer(Answer):
         )
 
 
+class QuotaHoldAnswer(Answer):
+    """Use of a feature that is reserved until it is consumed, released or expires."""
+
+    id: str
+    feature: str
+    quantity: ExactOut
+    dimensions: dict[str, str]
+    state: Literal["held", "settled", "released", "expired"]
+    at: Instant
+    expires: Instant
+    resolved_at: Instant | None
+
+
 class CheckAnswer(Answer):
     """The answers, all as of one instant: every event acknowledged before it is in.
 
@@ -195,6 +254,8 @@ class CheckAnswer(Answer):
         allowed: Whether everything asked for is.
         stale: Whether nothing could be looked up, so that each feature's outage rule answers.
         consumed: ``recorded``, ``duplicate`` (it was recorded and allowed before) or ``denied``; null for a mere check.
+        hold: The quota that is reserved now; null where none was asked for, or it was denied.
+        credit_hold: The credits that are; its ``state`` is ``refused`` where there were not enough.
     """
 
     customer: str | None
@@ -203,14 +264,18 @@ class CheckAnswer(Answer):
     stale: bool
     results: list[CheckResultAnswer]
     consumed: Literal["recorded", "duplicate", "denied"] | None = None
+    hold: QuotaHoldAnswer | None = None
+    credit_hold: HoldAnswer | None = None
 
 
 @router.post("")
 def check(body: CheckBody, caller: Reader) -> CheckAnswer:
-    """Check features of a customer on the live counters, and record a use if it is allowed."""
+    """Check features of a customer on the live counters; record a use, or reserve one, if it is allowed."""
     services: Any = caller.request.app.state
     if body.consume is not None:
         return _consume(body, caller, services)
+    if body.hold is not None:
+        return _hold(body, body.hold, caller, services)
     report = services.checker.check(caller.workspace.id, body.customer, body.asked())
     results = [CheckResultAnswer.of(each) for each in report.results]
     return CheckAnswer(
@@ -231,7 +296,8 @@ def _consume(body: CheckBody, caller: Caller, services: Any) -> CheckAnswer:
         raise InvalidInputError(
             "the use is another customer's", field="consume.subject", hint="leave the subject out"
         )
-    consumed = services.consumer.consume(caller.workspace.id, Consumption(body.feature, event))
+    hold = None if body.hold is None else body.hold.id
+    consumed = services.consumer.consume(caller.workspace.id, Consumption(body.feature, event, hold))
     return CheckAnswer(
         customer=consumed.customer,
         as_of=consumed.as_of,
@@ -240,3 +306,47 @@ def _consume(body: CheckBody, caller: Caller, services: Any) -> CheckAnswer:
         results=[CheckResultAnswer.of(consumed.result)],
         consumed=consumed.status,
     )
+
+
+def _hold(body: CheckBody, wanted: HoldBody, caller: Caller, services: Any) -> CheckAnswer:
+    check_scope(caller.principal, "events:write")
+    new = NewHold(wanted.id, timedelta(seconds=wanted.lasts_s), wanted.credit, wanted.amount)
+    with caller.engine.transaction(caller.workspace.id) as tx:
+        found = check_and_hold(tx, services.checker.knowledge, body.customer, body.asked()[0], new)
+    if not found.result.verdict.allowed:
+        services.checker.paywalls.note(caller.workspace.id, found.known, [found.result], found.as_of)
+    return CheckAnswer(
+        customer=found.customer,
+        as_of=found.as_of,
+        allowed=found.allowed,
+        stale=False,
+        results=[CheckResultAnswer.of(found.result)],
+        hold=None if found.hold is None else QuotaHoldAnswer.model_validate(found.hold),
+        credit_hold=None if found.credits is None else HoldAnswer.model_validate(found.credits.hold),
+    )
+
+
+@router.get("/holds")
+def list_holds(caller: Reader, customer: Annotated[str, Query(max_length=255)]) -> Page[QuotaHoldAnswer]:
+    """What is reserved of a customer's features now."""
+    with caller.reading() as tx:
+        return Page(items=[QuotaHoldAnswer.model_validate(one) for one in list_quota_holds(tx, customer)])
+
+
+class ReleaseBody(Body):
+    """Whose hold it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"customer": "acme"}]})
+
+    customer: Name
+
+
+@router.post("/holds/{hold_id}/release")
+def release_hold(
+    hold_id: Annotated[str, Path(max_length=200, description="your own id of the hold")],
+    body: ReleaseBody,
+    caller: Writer,
+) -> QuotaHoldAnswer:
+    """Give back what a hold reserves; again changes nothing."""
+    with caller.engine.transaction(caller.workspace.id) as tx:
+        return QuotaHoldAnswer.model_validate(release_quota_hold(tx, body.customer, hold_id))

@@ -1,13 +1,16 @@
 """``valorem check``: may a customer do something now; and what single customers are conceded."""
 
-from typing import Annotated
+import json
+from decimal import Decimal
+from typing import Annotated, Any
 
 import typer
 
 from valorem.cli.output import Json, cell, money, say, show_json, table
 from valorem.cli.parameters import an_instant, pairs
 from valorem.cli.session import client_of
-from valorem.client.values import CheckResult
+from valorem.client.limit_values import CheckResult
+from valorem.core.errors import InvalidInputError
 from valorem.core.numbers import parse_decimal
 
 concessions = typer.Typer(no_args_is_help=True, help="What single customers get beside their plan.")
@@ -23,12 +26,26 @@ def check(
     dimension: Annotated[
         list[str] | None, typer.Option(help="name=value, such as user=ann; may be repeated.")
     ] = None,
+    consume: Annotated[
+        str | None, typer.Option(help="The event that is the use, as JSON; recorded if it is allowed.")
+    ] = None,
+    hold: Annotated[
+        str | None, typer.Option(help="Reserve the quantity under this id; with --consume, the hold to end.")
+    ] = None,
+    lasts: Annotated[int | None, typer.Option(help="For how many seconds; 600 where left out.")] = None,
+    credit: Annotated[str | None, typer.Option(help="Reserve credits of this type too.")] = None,
+    amount: Annotated[str | None, typer.Option(help="How many of them.")] = None,
     as_json: Json = False,
 ) -> None:
     """May this customer use these features now, and how much is left? Exit code 1 where not."""
     found = client_of(context).check(
         customer,
-        feature,
+        feature[0] if len(feature) == 1 else feature,
+        consume=None if consume is None else _event(consume),
+        hold=hold,
+        lasts_s=lasts,
+        credit=credit,
+        amount=amount,
         quantity=None if quantity is None else parse_decimal(quantity, "--quantity"),
         dimensions=pairs(dimension, "--dimension"),
     )
@@ -55,10 +72,28 @@ def check(
             title=f"{customer} · as of {cell(found.as_of)}"
             + (" · the server could not look" if found.stale else ""),
         )
+        if found.consumed is not None:
+            say(f"the use is {found.consumed}", "bold")
+        if found.hold is not None:
+            say(f"{found.hold.id}: {cell(found.hold.quantity)} held until {cell(found.hold.expires)}", "bold")
+        if (credits_held := found.credit_hold) is not None:
+            say(f"{credits_held.id}: {cell(credits_held.amount)} credits {credits_held.state}", "bold")
         for one in found.results:
             show_prompt(one)
     if not found.allowed:
         raise typer.Exit(1)
+
+
+def _event(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text, parse_float=Decimal)
+    except ValueError as error:
+        raise InvalidInputError(f"this is no JSON: {error}", field="--consume") from None
+    if not isinstance(found, dict):
+        raise InvalidInputError(
+            "an event is an object", field="--consume", hint='{"id": …, "source": …, "type": …}'
+        )
+    return found
 
 
 def show_prompt(result: CheckResult) -> None:

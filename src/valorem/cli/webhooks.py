@@ -8,7 +8,7 @@ from valorem.cli.listening import listening
 from valorem.cli.output import Json, err, say, show_json, table
 from valorem.cli.parameters import Customer, an_instant
 from valorem.cli.session import client_of
-from valorem.client.values import Endpoint, SecretEndpoint
+from valorem.client.limit_values import Endpoint, SecretEndpoint
 from valorem.core.errors import InvalidInputError
 
 app = typer.Typer(no_args_is_help=True, help="Where notices go.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from valorem.client import values as v
+from valorem.client import limit_values as v
 from valorem.client.errors import ApiError, ConnectionFailedError
 
 
@@ -114,10 +114,13 @@ class LocalChecks:
     def _answer(self, kept: _Kept, quantity: Decimal) -> LocalAnswer:
         result = kept.result
         allowed = result.allowed
-        stops = result.reason in ("within_limit", "limit_reached")
-        if allowed and stops and result.remaining is not None:
-            hard = [each for each in result.limits if each.kind == "hard"]
-            allowed = all(kept.used + quantity <= each.remaining for each in hard)
+        if allowed and result.reason in ("within_limit", "over_soft_limit"):
+            stopping = [
+                (each.limit if each.stops_at is None else each.stops_at, each)
+                for each in result.limits
+                if each.kind == "hard" or each.stops_at is not None
+            ]
+            allowed = all(each.used + each.held + kept.used + quantity <= most for most, each in stopping)
         if allowed:
             kept.used += quantity
         return LocalAnswer(allowed, result, self._clock() - kept.at, kept.used)

@@ -5,8 +5,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from valorem.client import values as v
+from valorem.client import limit_values as v
 from valorem.client.call import Call, Method, quoted
+from valorem.client.values import Page
 
 Amount = Decimal | int | str
 
@@ -18,6 +19,10 @@ def check(
     quantity: Amount | None = None,
     dimensions: Mapping[str, str] | None = None,
     consume: Mapping[str, Any] | None = None,
+    hold: str | None = None,
+    lasts_s: int | None = None,
+    credit: str | None = None,
+    amount: Amount | None = None,
 ) -> Call[v.Check]:
     """May this customer use a feature now, or several?
 
@@ -27,12 +32,19 @@ def check(
         quantity: How much is about to be used; 1 where left out.
         dimensions: Whose use it is: the user, the API key, the model.
         consume: The CloudEvent that is the use, without a time: recorded if and only if the check allows it.
+        hold: Your own id of a hold: reserves the quantity if the check allows it. With ``consume``: the hold that was placed
+            for this use, and ends with it.
+        lasts_s: For how long it reserves; ten minutes where left out.
+        credit: A credit type of which ``amount`` is reserved as well.
+        amount: The most the work can cost in it.
     """
+    held = {"id": hold, "lasts_s": lasts_s, "credit": credit, "amount": amount}
     body: dict[str, Any] = {
         "customer": customer,
         "quantity": quantity,
         "dimensions": None if dimensions is None else dict(dimensions),
         "consume": consume,
+        "hold": None if hold is None else {name: value for name, value in held.items() if value is not None},
     }
     if isinstance(feature, str):
         body["feature"] = feature
@@ -42,6 +54,17 @@ def check(
         ]
         body["quantity"] = body["dimensions"] = None
     return Call("POST", "/v1/check", v.Check, body=body)
+
+
+def list_quota_holds(customer: str) -> Call[Page[v.QuotaHold]]:
+    """What is reserved of a customer's features now."""
+    return Call("GET", "/v1/check/holds", Page[v.QuotaHold], query={"customer": customer})
+
+
+def release_quota_hold(customer: str, hold: str) -> Call[v.QuotaHold]:
+    """Give back what a hold reserves of a feature."""
+    path = f"/v1/check/holds/{quoted(hold)}/release"
+    return Call("POST", path, v.QuotaHold, body={"customer": customer})
 
 
 def grant_concession(
@@ -73,9 +96,9 @@ def grant_concession(
     return Call("POST", "/v1/concessions", v.Concession, body=body, once=True)
 
 
-def list_concessions(customer: str) -> Call[v.Page[v.Concession]]:
+def list_concessions(customer: str) -> Call[Page[v.Concession]]:
     """A customer's concessions."""
-    return Call("GET", "/v1/concessions", v.Page[v.Concession], query={"customer": customer})
+    return Call("GET", "/v1/concessions", Page[v.Concession], query={"customer": customer})
 
 
 def end_concession(customer: str, concession: str) -> Call[None]:
@@ -121,9 +144,9 @@ def replace_budget(
     return Call("PUT", f"/v1/budgets/{quoted(budget)}", v.Budget, body=body, once=True)
 
 
-def list_budgets(customer: str) -> Call[v.Page[v.Budget]]:
+def list_budgets(customer: str) -> Call[Page[v.Budget]]:
     """A customer's budgets and what is spent of each."""
-    return Call("GET", "/v1/budgets", v.Page[v.Budget], query={"customer": customer})
+    return Call("GET", "/v1/budgets", Page[v.Budget], query={"customer": customer})
 
 
 def remove_budget(customer: str, budget: str) -> Call[None]:
@@ -131,10 +154,10 @@ def remove_budget(customer: str, budget: str) -> Call[None]:
     return Call("DELETE", f"/v1/budgets/{quoted(budget)}", type(None), query={"customer": customer})
 
 
-def list_crossings(*, customer: str | None = None, limit: int | None = None) -> Call[v.Page[v.Crossing]]:
+def list_crossings(*, customer: str | None = None, limit: int | None = None) -> Call[Page[v.Crossing]]:
     """What was crossed, newest first."""
     query = {"customer": customer, "limit": limit}
-    return Call("GET", "/v1/alerts", v.Page[v.Crossing], query=query)
+    return Call("GET", "/v1/alerts", Page[v.Crossing], query=query)
 
 
 def add_alert_rule(
@@ -160,9 +183,9 @@ def add_alert_rule(
     return Call("POST", "/v1/alerts/rules", v.AlertRule, body=body, once=True)
 
 
-def list_alert_rules(*, customer: str | None = None) -> Call[v.Page[v.AlertRule]]:
+def list_alert_rules(*, customer: str | None = None) -> Call[Page[v.AlertRule]]:
     """The rules of one customer, or those for all."""
-    return Call("GET", "/v1/alerts/rules", v.Page[v.AlertRule], query={"customer": customer})
+    return Call("GET", "/v1/alerts/rules", Page[v.AlertRule], query={"customer": customer})
 
 
 def remove_alert_rule(rule: str, *, customer: str | None = None) -> Call[None]:
@@ -183,9 +206,9 @@ def create_endpoint(
     return Call("POST", "/v1/webhooks", v.SecretEndpoint, body=body, once=True)
 
 
-def list_endpoints() -> Call[v.Page[v.Endpoint]]:
+def list_endpoints() -> Call[Page[v.Endpoint]]:
     """The endpoints."""
-    return Call("GET", "/v1/webhooks", v.Page[v.Endpoint])
+    return Call("GET", "/v1/webhooks", Page[v.Endpoint])
 
 
 def get_endpoint(endpoint: str) -> Call[v.Endpoint]:
@@ -228,16 +251,16 @@ def replay_endpoint(endpoint: str, since: datetime, until: datetime) -> Call[v.R
 
 def list_deliveries(
     endpoint: str, *, state: str | None = None, limit: int | None = None
-) -> Call[v.Page[v.Delivery]]:
+) -> Call[Page[v.Delivery]]:
     """An endpoint's deliveries, newest first."""
     query = {"state": state, "limit": limit}
-    return Call("GET", f"/v1/webhooks/{quoted(endpoint)}/deliveries", v.Page[v.Delivery], query=query)
+    return Call("GET", f"/v1/webhooks/{quoted(endpoint)}/deliveries", Page[v.Delivery], query=query)
 
 
-def list_attempts(endpoint: str, message: str) -> Call[v.Page[v.Attempt]]:
+def list_attempts(endpoint: str, message: str) -> Call[Page[v.Attempt]]:
     """Every attempt of one delivery."""
     path = f"/v1/webhooks/{quoted(endpoint)}/deliveries/{quoted(message)}"
-    return Call("GET", path, v.Page[v.Attempt])
+    return Call("GET", path, Page[v.Attempt])
 
 
 def weekly_report(*, plan: str | None = None, end: datetime | None = None) -> Call[v.WeeklyReport]:
@@ -249,6 +272,8 @@ class LimitMethods:
     """The calls as methods."""
 
     check = Method(check)
+    list_quota_holds = Method(list_quota_holds)
+    release_quota_hold = Method(release_quota_hold)
     grant_concession = Method(grant_concession)
     list_concessions = Method(list_concessions)
     end_concession = Method(end_concession)

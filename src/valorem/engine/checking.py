@@ -17,7 +17,7 @@ from valorem.core.errors import OverloadedError
 from valorem.core.numbers import ONE
 from valorem.engine.budgeting import hard_stop
 from valorem.engine.engine import Engine, Transaction
-from valorem.engine.entitlements import Knowledge, Known, counted, question
+from valorem.engine.entitlements import Knowledge, Known, counted, held_of, question
 from valorem.engine.paywalls import Paywalls
 from valorem.store.postgres import checks
 
@@ -80,7 +80,7 @@ class Checker:
     def __init__(self, engine: Engine, knowledge: Knowledge | None = None) -> None:
         self._engine = engine
         self.knowledge = knowledge or Knowledge()
-        self._paywalls = Paywalls(engine)
+        self.paywalls = Paywalls(engine)
         self._idle: list[checks.CheckConnection] = []
         self._lock = threading.Lock()
 
@@ -111,7 +111,7 @@ class Checker:
         except (psycopg.OperationalError, OverloadedError) as error:
             return self._without_a_look(workspace, subject, asked, error)
         if known.customer is not None and any(not each.verdict.allowed for each in report.results):
-            self._paywalls.note(workspace, known, report.results, report.as_of)
+            self.paywalls.note(workspace, known, report.results, report.as_of)
         return report
 
     def _look(
@@ -131,6 +131,7 @@ class Checker:
                 known.subjects,
                 stretches,
                 detail=known.detail,
+                at=at,
                 before=known.looked(stretches),
             )
             now = seen.clock_at or self._engine.real_now()
@@ -144,7 +145,9 @@ class Checker:
         for each, one in zip(questions, asked, strict=True):
             mine = [next(rows) for _ in each.stretches]
             under, gate = counted(known, each, mine)
-            results.append(result_of(known, each.grant, one, verdict(each.grant, one, under, gate_use=gate)))
+            held = held_of(known, each.grant, seen.held, at) if seen.held else ()
+            said = verdict(each.grant, one, under, gate_use=gate, held=held)
+            results.append(result_of(known, each.grant, one, said))
         if known.has_hard_budgets:
             results = self._by_budgets(workspace, known, results)
         return CheckReport(known.customer, at, stale=False, results=tuple(results)), known

@@ -9,25 +9,33 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from valorem.core.entitlements.check import Asked, Counted, Verdict, verdict
-from valorem.core.errors import ConflictError, InvalidInputError, UnprocessableError, ValoremError
+from valorem.core.entitlements.holds import QuotaHold, settle
+from valorem.core.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    UnprocessableError,
+    ValoremError,
+)
 from valorem.core.metering.tally import EMPTY, add
 from valorem.core.numbers import ONE, ZERO
 from valorem.engine import recording
 from valorem.engine.checking import CheckResult, result_of, stopped_by_budget
 from valorem.engine.engine import Engine, Transaction
-from valorem.engine.entitlements import Knowledge, Known, counted, question
+from valorem.engine.entitlements import Knowledge, Known, counted, held_of, question
 from valorem.engine.ingest import Batch, Writer
+from valorem.engine.paywalls import Paywalls
 from valorem.engine.recording import Candidate, RecordedBeforeError
 from valorem.engine.results import ItemResult
-from valorem.store.postgres import ingest, limits, workspaces
+from valorem.store.postgres import ingest, limits, quota_holds, workspaces
 
 _MOST_TOGETHER = 256
-_ADDITIVE = frozenset({"count", "sum", "unique"})
+ADDITIVE = frozenset({"count", "sum", "unique"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +45,12 @@ class Consumption:
     Attributes:
         feature: The feature that is used.
         event: The CloudEvent that is the use; it happens now, and its source and id make a repeat harmless.
+        hold: The id of the quota hold that was placed for it: it may have what that reserves, and ends it.
     """
 
     feature: str
     event: Mapping[str, Any]
+    hold: str | None = None
 
     @property
     def raw(self) -> bytes:
@@ -65,12 +75,14 @@ class Consumed:
         result: The answer to the check, as it stands after the use.
         customer: Whose use it is.
         as_of: When.
+        known: What was known of the customer.
     """
 
     status: Literal["recorded", "duplicate", "denied"]
     result: CheckResult
     customer: str | None
     as_of: datetime
+    known: Known = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +98,11 @@ class Consumer:
     Args:
         engine: The database and the clock.
         knowledge: What is known of customers, shared with the checker.
+        paywalls: Where what is denied is noted; shared with the checker too.
     """
 
-    def __init__(self, engine: Engine, knowledge: Knowledge) -> None:
+    def __init__(self, engine: Engine, knowledge: Knowledge, paywalls: Paywalls | None = None) -> None:
+        self._paywalls = paywalls or Paywalls(engine)
         self._writer = _ConsumingWriter(engine, knowledge)
         self._waiting: dict[int, list[_Waiting]] = {}
         self._changing = threading.Lock()
@@ -116,7 +130,10 @@ class Consumer:
                 if mine.future.done():
                     break
                 self._write(workspace)
-        return mine.future.result()
+        consumed = mine.future.result()
+        if consumed.status == "denied":
+            self._paywalls.note(workspace, consumed.known, [consumed.result], consumed.as_of)
+        return consumed
 
     def _write(self, workspace: int) -> None:
         with self._changing:
@@ -194,6 +211,7 @@ class _Deciding:
         self._asked = asked
         self._prepared = prepared
         self._counted: dict[tuple[str, str], list[Counted]] = {}
+        self._holds: dict[str, list[QuotaHold]] = {}
         self.allowed: list[Candidate] = []
 
     def decide(self) -> list[_Outcome]:
@@ -233,11 +251,15 @@ class _Deciding:
                     hint="give a new use a new id",
                 )
             return self._said("duplicate", known, self._verdict(known, replace(asked[0], quantity=ZERO)))
+        own = None if consumption.hold is None else self._own(known, consumption)
+        reserved = own is not None and sum((each.quantity or ZERO for each in asked), ZERO) <= own.quantity
         for each in asked:
-            said = self._verdict(known, each)
-            if not said.allowed:
+            said = self._verdict(known, each, own=own)
+            if not said.allowed and not reserved:
                 return self._said("denied", known, said)
         fingerprints[one.key] = one.fingerprint
+        if own is not None:
+            self._end(known, own)
         self.allowed.append(one)
         self._add(known, one)
         return self._said(
@@ -254,7 +276,7 @@ class _Deciding:
                 hint="check it without consume",
             )
         revision, meter = known.revisions[grant.meter]
-        if meter.aggregate not in _ADDITIVE:
+        if meter.aggregate not in ADDITIVE:
             raise UnprocessableError(
                 f"a {meter.aggregate} cannot be consumed piece by piece",
                 field="feature",
@@ -288,7 +310,48 @@ class _Deciding:
                 return [replace(first, quantity=total)]
         return list(found.values())
 
-    def _verdict(self, known: Known, asked: Asked, *, force: bool = False) -> Verdict:
+    def _standing(self, known: Known) -> list[QuotaHold]:
+        """The customer's holds, as they stand in this transaction."""
+        if known.customer is None:
+            return []
+        if known.customer not in self._holds:
+            self._holds[known.customer] = quota_holds.standing(
+                self._tx.connection, self._tx.workspace.id, known.customer, self._tx.now
+            )
+        return self._holds[known.customer]
+
+    def _own(self, known: Known, consumption: Consumption) -> QuotaHold | None:
+        """The hold that was placed for a use; None where its time is over, so that the use is checked like any other."""
+        assert consumption.hold is not None
+        own = next((one for one in self._standing(known) if one.id == consumption.hold), None)
+        found = own or (
+            None
+            if known.customer is None
+            else quota_holds.find(
+                self._tx.connection, self._tx.workspace.id, known.customer, consumption.hold
+            )
+        )
+        if found is None:
+            raise NotFoundError(f"there is no hold {consumption.hold[:60]!r}", field="hold.id")
+        if found.feature != consumption.feature:
+            raise ConflictError(f"this hold is of {found.feature}", field="hold.id")
+        if own is None and found.seen_at(self._tx.now).state != "expired":
+            raise ConflictError(
+                f"this hold was {found.state} before",
+                field="hold.id",
+                hint="consume without it, or place another",
+            )
+        return own
+
+    def _end(self, known: Known, own: QuotaHold) -> None:
+        assert known.customer is not None
+        self._holds[known.customer].remove(own)
+        settled = settle(own, self._tx.now)
+        quota_holds.resolve(self._tx.connection, self._tx.workspace.id, known.customer, settled)
+
+    def _verdict(
+        self, known: Known, asked: Asked, *, force: bool = False, own: QuotaHold | None = None
+    ) -> Verdict:
         place = (known.customer or known.subjects[0], asked.feature)
         looked = question(self._tx.connection, self._tx.workspace.id, known, asked.feature, self._tx.now)
         if place not in self._counted or looked.grant.opens_with is not None:
@@ -303,7 +366,9 @@ class _Deciding:
             self._counted.setdefault(place, under)
         else:
             gate = None
-        said = verdict(looked.grant, asked, self._counted[place], gate_use=gate)
+        others = [one for one in self._standing(known) if one is not own]
+        held = held_of(known, looked.grant, others, self._tx.now) if others else ()
+        said = verdict(looked.grant, asked, self._counted[place], gate_use=gate, held=held)
         if known.has_hard_budgets and not force:
             said = stopped_by_budget(self._tx, known, result_of(known, looked.grant, asked, said)).verdict
         return said
@@ -329,4 +394,4 @@ class _Deciding:
         self, status: Literal["recorded", "duplicate", "denied"], known: Known, said: Verdict
     ) -> Consumed:
         result = result_of(known, known.grant(said.feature), Asked(said.feature), said)
-        return Consumed(status, result, known.customer, self._tx.now)
+        return Consumed(status, result, known.customer, self._tx.now, known)

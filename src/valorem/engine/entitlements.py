@@ -18,6 +18,7 @@ from valorem.core.contracts.contract import Contract
 from valorem.core.contracts.effective import trial_end
 from valorem.core.entitlements.check import Counted, Use
 from valorem.core.entitlements.grants import Grant, edges, grants_at
+from valorem.core.entitlements.holds import Held, QuotaHold
 from valorem.core.entitlements.windows import Span, Window, span_at
 from valorem.core.errors import NotFoundError
 from valorem.core.metering.event import EPOCH
@@ -257,6 +258,16 @@ def question(connection: Connection, workspace: int, known: Known, feature: str,
         end = span_at(Window("never"), at, zone=known.zone, since=EPOCH).end
         stretches.append(Stretch(known.revisions[grant.opens_with.meter][0], EPOCH, end))
     return Question(grant, tuple(stretches), tuple(spans))
+
+
+def held_of(known: Known, grant: Grant, holds: Iterable[QuotaHold], at: datetime) -> Held:
+    """What of the holds that stand is reserved of a feature: of every feature that the same meter counts."""
+    found = []
+    for hold in holds:
+        other = known.grants.get(hold.feature)
+        if hold.holds_at(at) and other is not None and other.meter == grant.meter:
+            found.append((hold.dimensions, hold.quantity))
+    return found
 
 
 def counted(

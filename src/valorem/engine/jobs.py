@@ -12,11 +12,12 @@ from valorem.engine.engine import Engine
 from valorem.engine.export import export_batches
 from valorem.engine.idempotency import forget_answers
 from valorem.engine.worker import Job
-from valorem.store.postgres import deliveries
+from valorem.store.postgres import deliveries, quota_holds
 from valorem.store.postgres.ingest import forget_keys
 
 _HOUR_S = 3600.0
 _DELIVERIES_KEPT = timedelta(days=30)
+_HOLDS_KEPT = timedelta(days=30)
 #: Batches in one go; a stop waits for no more than that.
 _SOME = 20
 #: History may be a minute behind; live numbers never read it.
@@ -56,6 +57,7 @@ def _forget(engine: Engine, workspace: int) -> bool:
     """Old event keys, by the workspace's own clock, and old answers, which are of all workspaces together."""
     with engine.transaction(workspace) as tx:
         forget_keys(tx.connection, (tx.now - timedelta(seconds=tx.limits.key_retention_s)).date())
+        quota_holds.forget(tx.connection, workspace, tx.now - _HOLDS_KEPT)
     with engine.transaction(workspace) as tx:
         deliveries.forget(tx.connection, workspace, engine.real_now() - _DELIVERIES_KEPT)
     return forget_answers(engine) > 0

@@ -10,7 +10,7 @@ from valorem.cli.check import show_prompt
 from valorem.cli.listening import Receiver, listening, print_received, verified
 from valorem.cli.output import say
 from valorem.client import Client
-from valorem.client.values import Check
+from valorem.client.limit_values import Check
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 _ARRIVES_WITHIN_S = 10.0

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 from valorem.core.entitlements.grants import Grant, Origin, Owned, Value
+from valorem.core.entitlements.holds import Held, held_under
 from valorem.core.entitlements.limits import Limit, stops_at
 from valorem.core.entitlements.windows import Span
 from valorem.core.metering.aggregation import Aggregation
@@ -69,8 +70,9 @@ class LimitState:
         limit: The limit.
         origin: Who set it.
         used: Use that counts.
+        held: Use that is reserved besides.
         most: What it stops at, or its ``max`` where it never stops.
-        remaining: Until ``max``; zero once it is passed.
+        remaining: Until ``max``, what is reserved left out; zero once it is passed.
         over: Use past ``max``.
         resets_at: When use begins again at nothing; for a rolling window when the oldest quarter hour of use has left it.
         reason: What it says to the quantity asked for.
@@ -84,6 +86,7 @@ class LimitState:
     over: Decimal
     resets_at: datetime | None
     reason: Reason
+    held: Decimal = ZERO
 
     @property
     def allows(self) -> bool:
@@ -120,7 +123,12 @@ class Verdict:
 
 @exact
 def verdict(
-    grant: Grant, asked: Asked, counted: Sequence[Counted] = (), *, gate_use: Decimal | None = None
+    grant: Grant,
+    asked: Asked,
+    counted: Sequence[Counted] = (),
+    *,
+    gate_use: Decimal | None = None,
+    held: Held = (),
 ) -> Verdict:
     """Answer one question from what is granted and what was counted.
 
@@ -129,6 +137,7 @@ def verdict(
         asked: The question.
         counted: For each of the grant's limits, in order.
         gate_use: The use a closed gate waits for, where there is such a gate.
+        held: Use of the feature that is reserved for others.
     """
     base = Verdict(grant.feature, True, "granted", grant.kind, grant.value, grant.origin)
     if grant.value is False:
@@ -140,7 +149,9 @@ def verdict(
         return replace(base, allowed=fits, reason="granted" if fits else "value_exceeded")
     if not grant.limits:
         return base
-    states = tuple(limit_state(owned, each, asked) for owned, each in zip(grant.limits, counted, strict=True))
+    states = tuple(
+        limit_state(owned, each, asked, held) for owned, each in zip(grant.limits, counted, strict=True)
+    )
     tightest = min(states, key=_tightness)
     return replace(
         base,
@@ -160,42 +171,45 @@ def _usage_gate_open(grant: Grant, gate_use: Decimal | None) -> bool:
 
 def _tightness(state: LimitState) -> tuple[bool, Decimal]:
     """Limits that stop come first, then those with the least room."""
-    return state.allows, state.most - state.used
+    return state.allows, state.most - state.used - state.held
 
 
 @exact
-def limit_state(owned: Owned, counted: Counted, asked: Asked) -> LimitState:
+def limit_state(owned: Owned, counted: Counted, asked: Asked, held: Held = ()) -> LimitState:
     """Where a limit stands, and what it says to a quantity; nothing may be allowed that would pass what it stops at."""
     limit = owned.limit
     quantity = ONE if asked.quantity is None else asked.quantity
     used = used_under(limit, counted.aggregation, counted.use, asked.dimensions)
+    reserved = held_under(limit, held, asked.dimensions) if held else ZERO
+    taken = used + reserved
     stop = stops_at(limit)
     most = limit.max if stop is None else stop
     reason: Reason = "within_limit"
     resets_at = _resets_at(limit, counted)
     if _is_zero_rated(limit, asked.dimensions):
         reason = "zero_rated"
-    elif limit.slow_to is not None and used + quantity > limit.max:
+    elif limit.slow_to is not None and taken + quantity > limit.max:
         slow = used_under(limit, counted.aggregation, counted.slow_use, asked.dimensions)
         # What was used before the limit was reached does not count against the slower rate.
-        slow = min(slow, max(ZERO, used - limit.max))
+        slow = min(slow, max(ZERO, taken - limit.max))
         fits = slow + quantity <= limit.slow_to.max
         reason = "over_soft_limit" if fits else "throttled"
         if not fits and counted.slow_span is not None:
             resets_at = counted.slow_span.resets_at
-    elif stop is not None and used + quantity > stop:
+    elif stop is not None and taken + quantity > stop:
         reason = "limit_reached"
-    elif used + quantity > limit.max:
+    elif taken + quantity > limit.max:
         reason = "over_soft_limit"
     return LimitState(
         limit=limit,
         origin=owned.origin,
         used=used,
         most=most,
-        remaining=max(ZERO, limit.max - used),
+        remaining=max(ZERO, limit.max - taken),
         over=max(ZERO, used - limit.max),
         resets_at=resets_at,
         reason=reason,
+        held=reserved,
     )
 
 
@@ -236,7 +250,8 @@ def say(verdict: Verdict) -> str:
             "gate_closed": f"{name} is not open yet",
             "value_exceeded": f"{name} allows {_said(verdict.value)}",
         }.get(verdict.reason, verdict.reason)
-    text = f"{plain(state.used)} of {plain(state.limit.max)} used, window: {state.limit.window}"
+    held = f" and {plain(state.held)} held" if state.held else ""
+    text = f"{plain(state.used)} of {plain(state.limit.max)} used{held}, window: {state.limit.window}"
     return text if verdict.allowed else f"the limit on {name} is reached: {text}"
 
 

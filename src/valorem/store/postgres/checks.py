@@ -8,13 +8,15 @@ from typing import LiteralString
 import psycopg
 from psycopg.rows import dict_row
 
-from valorem.store.postgres import limits
+from valorem.core.entitlements.holds import QuotaHold
+from valorem.store.postgres import limits, quota_holds
 from valorem.store.postgres.database import Connection, Row
 from valorem.store.postgres.limits import Found, Stretch
 
 _SEAL: LiteralString = (
     "SELECT set_config('role', 'valorem_app', false), set_config('valorem.workspace', %s, false)"
 )
+_LOOK: LiteralString = limits.STAMP + ", " + quota_holds.STANDING + " AS held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,13 @@ class Seen:
         stamp: Of the customer.
         clock_at: A sandbox's time.
         counted: Changes with every commit that changes any counter of the workspace.
+        held: Use of the customer's features that is reserved.
     """
 
     stamp: str
     clock_at: datetime | None
     counted: tuple[int, int]
+    held: tuple[QuotaHold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class CheckConnection:
         stretches: Sequence[Stretch],
         *,
         detail: limits.Detail,
+        at: datetime,
         before: Looked | None = None,
     ) -> tuple[Seen, Looked]:
         """Read the stamp of a customer and the use in several stretches, in one round trip.
@@ -98,17 +103,18 @@ class CheckConnection:
             subjects: The customer's.
             stretches: What to read.
             detail: How much of it.
+            at: The instant; holds that have expired by then are left out.
             before: What the same stretches gave earlier; it is given again where nothing was counted since.
         """
-        stamping = limits.stamp_values(workspace, subject, customer)
+        stamping = {**limits.stamp_values(workspace, subject, customer), "at": at}
         if before is not None:
-            seen = self._seen(self.raw.execute(limits.STAMP, stamping).fetchone())
+            seen = self._seen(self.raw.execute(_LOOK, stamping).fetchone())
             if seen.counted == before.counted:
                 return seen, before
             rows = self.raw.execute(limits.USE[detail], limits.use_values(workspace, subjects, stretches))
             return seen, Looked(seen.counted, limits.read_use(rows, len(stretches)))
         with self.raw.pipeline():
-            stamp = self.raw.execute(limits.STAMP, stamping)
+            stamp = self.raw.execute(_LOOK, stamping)
             use = None
             if stretches:
                 use = self.raw.execute(
@@ -122,4 +128,9 @@ class CheckConnection:
     def _seen(self, row: Row | None) -> Seen:
         assert row is not None  # it has no FROM
         self.clock_at = row["clock_at"]
-        return Seen(str(row["stamp"]), row["clock_at"], (row["seq"] or 0, int(row["recounted"])))
+        return Seen(
+            str(row["stamp"]),
+            row["clock_at"],
+            (row["seq"] or 0, int(row["recounted"])),
+            quota_holds.read_standing(row["held"]) if row["held"] else (),
+        )
