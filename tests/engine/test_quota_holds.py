@@ -1,3 +1,4 @@
+# mypy: disable-error-code=union-attr
 """Holds inside a check: what is reserved is nobody else's, is taken by its own use, and comes back by itself."""
 
 from collections.abc import Iterator
