@@ -22,7 +22,11 @@ Metadata = Annotated[dict[str, Text], Field(max_length=50)]
 
 
 class NewCustomer(Body):
-    """A customer to make; events already recorded under its key or an alias are its own."""
+    """A customer to make; events already recorded under its key or an alias are its own.
+
+    Attributes:
+        consolidated: Whether its contracts' invoices of one day are sent as one.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -45,6 +49,7 @@ class NewCustomer(Body):
     aliases: Annotated[list[Name], Field(max_length=100, default_factory=list)]
     metadata: Metadata = Field(default_factory=dict)
     billing: BillingDetails | None = None
+    consolidated: bool = False
 
 
 class CustomerChange(Body):
@@ -55,6 +60,7 @@ class CustomerChange(Body):
     name: Annotated[Text, Field(min_length=1, max_length=500)] | None = None
     metadata: Metadata | None = None
     billing: BillingDetails | None = None
+    consolidated: bool | None = None
 
 
 class NewAlias(Body):
@@ -76,6 +82,7 @@ class CustomerAnswer(Answer):
     metadata: dict[str, str]
     created_at: Instant
     billing: BillingDetails
+    consolidated: bool
 
 
 @router.post("", status_code=201, response_model=CustomerAnswer)
@@ -92,6 +99,7 @@ def create_customer(body: NewCustomer, caller: Writer) -> Response:
                 aliases=body.aliases,
                 metadata=body.metadata,
                 billing=body.billing,
+                consolidated=body.consolidated,
             )
         )
     )
@@ -124,7 +132,14 @@ def update_customer(key: Key, body: CustomerChange, caller: Writer) -> Response:
     """Change a customer's name, metadata or billing details (address, tax id, locale, e-mail); the details are replaced whole."""
     return caller.once(
         lambda tx: CustomerAnswer.model_validate(
-            customers.update_customer(tx, key, name=body.name, metadata=body.metadata, billing=body.billing)
+            customers.update_customer(
+                tx,
+                key,
+                name=body.name,
+                metadata=body.metadata,
+                billing=body.billing,
+                consolidated=body.consolidated,
+            )
         ),
         status=200,
     )

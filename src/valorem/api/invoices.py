@@ -63,6 +63,7 @@ class LineAnswer(Answer):
 
     Attributes:
         customer: Whose usage it is, where an account under the customer is counted apart.
+        contract: Whose line it is, on an invoice for several contracts.
     """
 
     kind: str
@@ -81,6 +82,7 @@ class LineAnswer(Answer):
     pipeline: list[str]
     selectors: list[SelectorAnswer]
     customer: str | None = None
+    contract: str | None = None
 
 
 class UnpricedAnswer(Answer):

@@ -23,12 +23,21 @@ def create(
     alias: Annotated[
         list[str] | None, typer.Option(help="Another subject of its events; may be repeated.")
     ] = None,
+    consolidated: Annotated[
+        bool, typer.Option("--consolidated", help="One invoice for all its contracts that are due on a day.")
+    ] = False,
     metadata: Metadata = None,
     as_json: Json = False,
 ) -> None:
     """Make a customer. Events already recorded under its key or an alias are its own."""
     made = client_of(context).create_customer(
-        key, name, currency, zone=zone, aliases=alias or [], metadata=pairs(metadata, "--metadata")
+        key,
+        name,
+        currency,
+        zone=zone,
+        aliases=alias or [],
+        metadata=pairs(metadata, "--metadata"),
+        consolidated=consolidated,
     )
     _show(made, as_json=as_json)
 
@@ -58,12 +67,22 @@ def update(
     context: typer.Context,
     key: str,
     name: Annotated[str | None, typer.Option(help="For people.")] = None,
+    consolidated: Annotated[
+        bool | None,
+        typer.Option(
+            "--consolidated/--apart",
+            help="One invoice for all its contracts that are due on a day, or each its own.",
+        ),
+    ] = None,
     metadata: Metadata = None,
     as_json: Json = False,
 ) -> None:
-    """Change a customer's name or metadata; what is left out stays."""
+    """Change a customer's name, metadata or how it is invoiced; what is left out stays."""
     changed = client_of(context).update_customer(
-        key, name=name, metadata=pairs(metadata, "--metadata") if metadata else None
+        key,
+        name=name,
+        metadata=pairs(metadata, "--metadata") if metadata else None,
+        consolidated=consolidated,
     )
     _show(changed, as_json=as_json)
 

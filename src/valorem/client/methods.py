@@ -157,6 +157,7 @@ def create_customer(
     aliases: Sequence[str] = (),
     metadata: Mapping[str, str] | None = None,
     billing: Mapping[str, Any] | None = None,
+    consolidated: bool = False,
 ) -> Call[v.Customer]:
     """Make a customer; events already recorded under its key or an alias are its own."""
     body = {
@@ -167,6 +168,7 @@ def create_customer(
         "aliases": list(aliases),
         "metadata": dict(metadata or {}),
         "billing": billing,
+        "consolidated": consolidated,
     }
     return Call("POST", "/v1/customers", v.Customer, body=body, once=True)
 
@@ -187,9 +189,10 @@ def update_customer(
     name: str | None = None,
     metadata: Mapping[str, str] | None = None,
     billing: Mapping[str, Any] | None = None,
+    consolidated: bool | None = None,
 ) -> Call[v.Customer]:
     """Change a customer's name, metadata or billing details (address, tax id, locale, e-mail); what is left out stays."""
-    body = {"name": name, "metadata": metadata, "billing": billing}
+    body = {"name": name, "metadata": metadata, "billing": billing, "consolidated": consolidated}
     return Call("PATCH", f"/v1/customers/{quoted(key)}", v.Customer, body=body, once=True)
 
 

@@ -137,6 +137,7 @@ class Customer(Value, frozen=True):
     metadata: dict[str, str]
     created_at: datetime
     billing: dict[str, Any] = msgspec.field(default_factory=dict)
+    consolidated: bool = False
 
 
 class DatedQuantity(Value, frozen=True):
@@ -282,6 +283,7 @@ class Line(Value, frozen=True):
     pipeline: list[str]
     selectors: list[Selector]
     customer: str | None = None
+    contract: str | None = None
 
 
 class Unpriced(Value, frozen=True):

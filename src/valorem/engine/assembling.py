@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from valorem.core.billing.canonical import read_invoice
+from valorem.core.billing.canonical import lines_of
 from valorem.core.billing.changes import draft_change, draft_ended
 from valorem.core.billing.draft import draft_invoice, draft_note, invoice_of, with_pending
 from valorem.core.billing.invoice import Invoice, Line
@@ -195,7 +195,7 @@ def _basis(
     sources: Sources,
 ) -> Basis:
     billed, of_outcomes = split_lines(
-        line for row in rows for line in read_invoice(bytes(row["document"])).lines
+        line for row in rows for line in lines_of(bytes(row["document"]), terms.contract.id)
     )
     contract = terms.contract
     outcomes = outcome_basis(tx, contract)

@@ -21,6 +21,7 @@ from valorem.engine.assembling import (
     terms_for,
 )
 from valorem.engine.backfill import pending
+from valorem.engine.consolidating import combined, with_mates
 from valorem.engine.drafting import header_of
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.meters import let_ingest_look_again, revision_ids
@@ -51,6 +52,7 @@ class CloseReport:
         empty: Drafts that billed nothing and were dropped.
         waiting: Drafts that are due but whose meters are still being recounted.
         progressive: Invoices that passed spend thresholds made due.
+        postponed: Drafts that wait for others of their day, with which they are sent as one.
     """
 
     drafted: int = 0
@@ -58,6 +60,7 @@ class CloseReport:
     empty: int = 0
     waiting: int = 0
     progressive: int = 0
+    postponed: int = 0
 
     def __add__(self, other: "CloseReport") -> "CloseReport":
         return CloseReport(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
@@ -96,7 +99,7 @@ def close_alone(engine: Engine, workspace: int) -> CloseReport:
     while True:
         step = in_snapshot(engine, workspace, lambda tx: _finalise_some(tx, waiting, at))
         report += step
-        if not step.progressed and not step.waiting:
+        if not step.progressed and not step.waiting and not step.postponed:
             break
     return report + CloseReport(progressive=bill_thresholds(engine, workspace))
 
@@ -177,7 +180,9 @@ def _finalise_some(tx: Transaction, waiting: set[str], at: datetime) -> CloseRep
     last = invoices.lock_series(connection, workspace, SERIES)
     found = invoices.due(connection, workspace, at, without=sorted(waiting), limit=_BATCH)
     # A later boundary of a contract reckons with the earlier one, so it waits for the next transaction.
-    due = list({header.contract: header for header in reversed(found)}.values())[::-1]
+    firsts = list({header.contract: header for header in reversed(found)}.values())[::-1]
+    due = with_mates(tx, firsts)
+    postponed = len({each.id for each in firsts} - {each.id for each in due})
     known = contracts.load_many(connection, workspace, [header.contract for header in due], lock=True)
     sources = sources_of(tx, [header.customer for header in due])
     finals: list[_Computed] = []
@@ -205,22 +210,19 @@ def _finalise_some(tx: Transaction, waiting: set[str], at: datetime) -> CloseRep
     for header in empty:
         invoices.drop_draft(connection, workspace, header)
     _seal(tx, finals, last)
-    return CloseReport(finalised=len(finals), empty=len(empty), waiting=held)
+    return CloseReport(finalised=len(finals), empty=len(empty), waiting=held, postponed=postponed)
 
 
 def _seal(tx: Transaction, finals: Sequence[_Computed], last: int) -> None:
     """Give each a number, write what it says for good, and tell that it happened."""
     cutoff = ingest.committed(tx.connection, tx.workspace.id)
-    seal(
-        tx,
-        [
-            Final(
-                each.header,
-                each.invoice,
-                inputs_of(each.basis, contracts.write_contract(each.basis.terms.contract), cutoff),
-                manner_of(each.basis.terms, each.invoice),
-            )
-            for each in finals
-        ],
-        last,
-    )
+    found = [
+        Final(
+            each.header,
+            each.invoice,
+            inputs_of(each.basis, contracts.write_contract(each.basis.terms.contract), cutoff),
+            manner_of(each.basis.terms, each.invoice),
+        )
+        for each in finals
+    ]
+    seal(tx, combined(tx, found, last), last)

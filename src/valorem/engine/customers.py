@@ -20,6 +20,7 @@ def create_customer(
     aliases: Sequence[str] = (),
     metadata: Mapping[str, str] | None = None,
     billing: BillingDetails | None = None,
+    consolidated: bool = False,
 ) -> Customer:
     """Make a customer. Events already recorded under its key or an alias are its own from now on.
 
@@ -29,7 +30,15 @@ def create_customer(
     """
     subjects = tuple(sorted({key, *aliases}))
     customer = Customer(
-        key, name, currency, zone, subjects, dict(metadata or {}), tx.now, billing or BillingDetails()
+        key,
+        name,
+        currency,
+        zone,
+        subjects,
+        dict(metadata or {}),
+        tx.now,
+        billing or BillingDetails(),
+        consolidated,
     )
     for subject in subjects:
         if customers.claim_subject(tx.connection, tx.workspace.id, subject, key, tx.now) != key or (
@@ -61,8 +70,9 @@ def update_customer(
     name: str | None = None,
     metadata: Mapping[str, str] | None = None,
     billing: BillingDetails | None = None,
+    consolidated: bool | None = None,
 ) -> Customer:
-    """Change a customer's name, metadata or billing details; what is left out stays.
+    """Change a customer's name, metadata, billing details or how it is invoiced; what is left out stays.
 
     Raises:
         NotFoundError: If there is no such customer.
@@ -73,6 +83,7 @@ def update_customer(
         name=before.name if name is None else name,
         metadata=before.metadata if metadata is None else metadata,
         billing=before.billing if billing is None else billing,
+        consolidated=before.consolidated if consolidated is None else consolidated,
     )
     customers.update(tx.connection, tx.workspace.id, after)
     return after

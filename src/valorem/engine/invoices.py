@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from valorem.core.billing.canonical import canonical_bytes, from_values, invoice_digest, read_invoice
+from valorem.core.billing.canonical import canonical_bytes, from_values, invoice_digest, lines_of
+from valorem.core.billing.consolidated import consolidated, whole
 from valorem.core.billing.draft import draft_note
 from valorem.core.billing.explain import explain_line as explain_text
 from valorem.core.billing.invoice import Invoice, Line
@@ -37,7 +38,7 @@ from valorem.engine.measuring import measure_sources
 from valorem.engine.outcomes import amount_of, events_behind, read_outcomes, split_lines, with_lines
 from valorem.engine.sealing import rates_at
 from valorem.engine.tallies import TallyReader, recorded_tallies
-from valorem.store.postgres import contracts, invoices
+from valorem.store.postgres import contracts, invoices, merging
 from valorem.store.postgres.invoices import InvoiceHeader, InvoiceStatus
 
 
@@ -187,9 +188,11 @@ def explain_line(
         return Explanation(found, text, None)
     selector = found.selectors[0]
     if found.kind == "outcome":
-        page = events_behind(tx, stored.invoice.contract, stored.subjects, found, after=after, limit=limit)
+        page = events_behind(
+            tx, found.contract or stored.invoice.contract, stored.subjects, found, after=after, limit=limit
+        )
         return Explanation(found, text, page)
-    contract = get_contract(tx, stored.invoice.contract).contract
+    contract = get_contract(tx, found.contract or stored.invoice.contract).contract
     meters = [
         priced.meter
         for priced in terms_for(tx, contract).priced
@@ -227,20 +230,25 @@ def verify_invoice(tx: Transaction, invoice: str) -> Verification:
         )
     if "invoice" in sealed.inputs:  # written by hand: only its settlement can be computed
         return _verified(tx, sealed.digest, sealed.inputs, from_values(sealed.inputs["invoice"]))
-    basis = _basis_again(tx, sealed.inputs)
-    cutoff = int(sealed.inputs["cutoff_seq"])
+    if "parts" in sealed.inputs:
+        parts = [_computed_again(tx, each, "period") for each in sealed.inputs["parts"]]
+        (together,) = consolidated(each for each in parts if each is not None)
+        return _verified(tx, sealed.digest, sealed.inputs, whole(together, sealed.inputs["number_index"]))
+    return _verified(tx, sealed.digest, sealed.inputs, _computed_again(tx, sealed.inputs, header.kind))
+
+
+def _computed_again(tx: Transaction, inputs: Mapping[str, Any], kind: str) -> Invoice | None:
+    """An invoice, or a part of one, from the recorded events as they stood at its cut-off."""
+    basis = _basis_again(tx, inputs)
+    cutoff = int(inputs["cutoff_seq"])
 
     def read(subjects: Sequence[str], _: Sequence[Meter]) -> TallyReader:
         return recorded_tallies(tx, subjects, until_seq=cutoff)
 
-    if header.kind == "note":
-        usage = {
-            index: usage_of_period(tx, basis, index, read=read, until_seq=cutoff) for index in basis.late
-        }
-        again = draft_note(basis.terms, basis.index, usage, basis.billed)
-    else:
-        again = invoice_at(tx, basis, read=read, until_seq=cutoff)
-    return _verified(tx, sealed.digest, sealed.inputs, again)
+    if kind != "note":
+        return invoice_at(tx, basis, read=read, until_seq=cutoff)
+    usage = {index: usage_of_period(tx, basis, index, read=read, until_seq=cutoff) for index in basis.late}
+    return draft_note(basis.terms, basis.index, usage, basis.billed)
 
 
 def _verified(
@@ -263,7 +271,7 @@ def _basis_again(tx: Transaction, inputs: Mapping[str, Any]) -> Basis:
         invoices.load_document(tx.connection, tx.workspace.id, earlier) for earlier in inputs["earlier"]
     ]
     billed, of_outcomes = split_lines(
-        line for each in documents if each for line in read_invoice(each.document).lines
+        line for each in documents if each for line in lines_of(each.document, contract.id)
     )
     return Basis(
         terms=counting(terms_for(tx, contract), sources),
@@ -285,8 +293,11 @@ def find_invoice(tx: Transaction, invoice: str) -> InvoiceHeader:
     Raises:
         NotFoundError: If there is none.
     """
+    connection, workspace = tx.connection, tx.workspace.id
     load = invoices.load if invoice.startswith("inv_") else invoices.load_by_number
-    header = load(tx.connection, tx.workspace.id, invoice)
+    header = load(connection, workspace, invoice)
+    if header is not None and header.status == "merged":  # it is read in the invoice it became a part of
+        header = load(connection, workspace, merging.whole_of(connection, workspace, header.id) or "")
     if header is None:
         raise NotFoundError(
             f"there is no invoice {invoice[:60]!r}", field="invoice", hint="give its id (inv_…) or its number"

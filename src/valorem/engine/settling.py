@@ -16,7 +16,7 @@ from valorem.core.numbers import plain
 from valorem.engine.engine import Transaction
 from valorem.engine.identifiers import new_id
 from valorem.engine.invoices import find_invoice
-from valorem.store.postgres import balances, invoices, lives, outbox
+from valorem.store.postgres import balances, invoices, lives, merging, outbox
 from valorem.store.postgres.invoices import InvoiceHeader
 from valorem.store.postgres.lives import StatusFilter
 from valorem.store.postgres.outbox import Message
@@ -143,6 +143,8 @@ def reissue(tx: Transaction, invoice: str) -> InvoiceHeader:
     header, life = lock_invoice(tx, invoice)
     assert header.number is not None or life.stage == "draft"
     steps.reissue(life, header.number or "", tx.now)
+    if parts := merging.parts_of(tx.connection, tx.workspace.id, header.id):
+        return _parts_again(tx, header, parts)
     again = new_id("inv", part_of(tx.workspace.id, header.customer), header.issued_at)
     if not header.contract or not lives.insert_again(tx.connection, tx.workspace.id, header, again, tx.now):
         raise ConflictError(
@@ -151,6 +153,21 @@ def reissue(tx: Transaction, invoice: str) -> InvoiceHeader:
             hint="it has been already, or no contract gives it; write a new one",
         )
     draft = invoices.load(tx.connection, tx.workspace.id, again)
+    assert draft is not None  # inserted a moment ago
+    return draft
+
+
+def _parts_again(tx: Transaction, whole: InvoiceHeader, parts: Sequence[InvoiceHeader]) -> InvoiceHeader:
+    """New drafts of every part of a void invoice; they are sent together again. Returns the first."""
+    drafts = []
+    for part in parts:
+        again = new_id("inv", part_of(tx.workspace.id, part.customer), part.issued_at)
+        if not lives.insert_again(tx.connection, tx.workspace.id, part, again, tx.now, replaces=whole.number):
+            raise ConflictError(
+                f"invoice {whole.number} cannot be issued again", field="invoice", hint="it has been already"
+            )
+        drafts.append(again)
+    draft = invoices.load(tx.connection, tx.workspace.id, drafts[0])
     assert draft is not None  # inserted a moment ago
     return draft
 

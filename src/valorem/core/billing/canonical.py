@@ -58,6 +58,11 @@ def read_invoice(document: bytes) -> Invoice:
     return from_values(json.loads(document))
 
 
+def lines_of(document: bytes, contract: str) -> tuple[Line, ...]:
+    """One contract's lines of an invoice that may be of several."""
+    return tuple(line for line in read_invoice(document).lines if line.contract in (None, contract))
+
+
 def from_values(read: Mapping[str, Any]) -> Invoice:
     """The invoice that :func:`write_invoice` wrote."""
     return Invoice(
@@ -112,6 +117,7 @@ def write_line(line: Line) -> dict[str, Any]:
             for selector in line.selectors
         ],
         **({} if line.customer is None else {"customer": line.customer}),
+        **({} if line.contract is None else {"contract": line.contract}),
     }
 
 
@@ -136,6 +142,7 @@ def read_line(read: Mapping[str, Any]) -> Line:
         pipeline=tuple(read["pipeline"]),
         selectors=tuple(_read_selector(selector) for selector in read["selectors"]),
         customer=read.get("customer"),
+        contract=read.get("contract"),
     )
 
 

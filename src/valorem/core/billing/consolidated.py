@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from valorem.core.billing.invoice import Invoice
 from valorem.core.numbers import ZERO
+from valorem.core.periods import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,34 @@ class Consolidated:
     issued_at: datetime
     parts: tuple[Invoice, ...]
     total: Decimal
+
+
+def whole(parts: Consolidated, index: int) -> Invoice:
+    """The invoice that is sent: the lines of every part, each with its contract, under a number of its own.
+
+    Args:
+        parts: What belongs together.
+        index: Tells it from the customer's other invoices of this kind.
+    """
+    stretches = [each for part in parts.parts for each in (part.closed, part.ahead) if each is not None]
+    covered = Interval(min(each.start for each in stretches), max(each.end for each in stretches))
+    lines = tuple(replace(line, contract=part.contract) for part in parts.parts for line in part.lines)
+    return Invoice(
+        contract="",
+        customer=parts.customer,
+        plan="",
+        catalog_version=0,
+        currency=parts.currency,
+        kind="consolidated",
+        boundary_index=index,
+        issued_at=parts.issued_at,
+        closed=covered,
+        ahead=None,
+        lines=lines,
+        total=parts.total,
+        unpriced=tuple(each for part in parts.parts for each in part.unpriced),
+        purchase_order=parts.purchase_order,
+    )
 
 
 def consolidated(invoices: Iterable[Invoice]) -> tuple[Consolidated, ...]:

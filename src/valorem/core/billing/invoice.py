@@ -13,7 +13,7 @@ LineKind = Literal[
     "fee", "usage", "outcome", "charge", "discount", "minimum", "maximum", "commitment", "true_up"
 ]
 Timing = Literal["in_advance", "in_arrears", "adjustment"]
-InvoiceKind = Literal["period", "note", "change", "progressive", "one_off", "preview"]
+InvoiceKind = Literal["period", "note", "change", "progressive", "consolidated", "one_off", "preview"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Line:
         pipeline: The order in which the price's parts were applied.
         selectors: Which events stand behind it; empty for a fixed fee.
         customer: Whose usage it is, where an account under the contract's customer is counted apart.
+        contract: Whose line it is, on an invoice for several contracts.
     """
 
     kind: LineKind
@@ -72,6 +73,7 @@ class Line:
     pipeline: tuple[str, ...]
     selectors: tuple[Selector, ...]
     customer: str | None = None
+    contract: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ class Invoice:
         catalog_version: The version it was priced by.
         currency: Of every amount in it.
         kind: ``period`` closes a period, ``note`` carries late usage on its own, ``change`` what a change
-            comes to at once, ``progressive`` what a running period's spend threshold makes due, ``one_off`` is written by hand and of no contract, ``preview`` is never issued.
+            comes to at once, ``progressive`` what a running period's spend threshold makes due, ``consolidated`` is that of
+            several contracts, ``one_off`` is written by hand and of no contract, ``preview`` is never issued.
         boundary_index: Which border of the contract it is issued at; contract, index and kind name an invoice for ever.
         issued_at: The instant of that border (for a preview: the instant looked at).
         closed: The period it closes: its usage and arrears fees; ``None`` on the first invoice.

@@ -25,6 +25,7 @@ class Customer:
         metadata: The operator's own keys and texts.
         created_at: When it was created.
         billing: How it is billed.
+        consolidated: Whether its contracts' invoices of one day are sent as one.
 
     Raises:
         InvalidInputError: Naming the field that is not right.
@@ -38,6 +39,7 @@ class Customer:
     metadata: Mapping[str, str]
     created_at: datetime
     billing: BillingDetails = field(default_factory=BillingDetails)
+    consolidated: bool = False
 
     def __post_init__(self) -> None:
         check_subject(self.key, "key")

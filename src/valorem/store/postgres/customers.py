@@ -11,7 +11,7 @@ from valorem.core.ids import part_of
 from valorem.store.postgres.database import Connection, Row
 
 _COLUMNS = (
-    "c.key, c.name, c.currency, c.zone, c.metadata, c.created_at, c.billing,"
+    "c.key, c.name, c.currency, c.zone, c.metadata, c.created_at, c.billing, c.consolidated,"
     " ARRAY(SELECT s.subject FROM subject s WHERE s.workspace = c.workspace AND s.customer = c.key ORDER BY s.subject)"
     " AS subjects"
 )
@@ -33,8 +33,8 @@ def claim_subject(connection: Connection, workspace: int, subject: str, customer
 def insert(connection: Connection, workspace: int, customer: Customer) -> None:
     """Insert a customer whose key has been claimed."""
     connection.execute(
-        "INSERT INTO customer (part, workspace, key, name, currency, zone, metadata, created_at, billing)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO customer (part, workspace, key, name, currency, zone, metadata, created_at, billing, consolidated)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             part_of(workspace, customer.key),
             workspace,
@@ -45,6 +45,7 @@ def insert(connection: Connection, workspace: int, customer: Customer) -> None:
             Jsonb(dict(customer.metadata)),
             customer.created_at,
             _written(customer.billing),
+            customer.consolidated,
         ),
     )
 
@@ -91,11 +92,12 @@ def load_page(connection: Connection, workspace: int, *, after: str | None, limi
 def update(connection: Connection, workspace: int, customer: Customer) -> None:
     """Store what may change: the name, the metadata and how it is billed."""
     connection.execute(
-        "UPDATE customer SET name = %s, metadata = %s, billing = %s WHERE part = %s AND workspace = %s AND key = %s",
+        "UPDATE customer SET name = %s, metadata = %s, billing = %s, consolidated = %s WHERE part = %s AND workspace = %s AND key = %s",
         (
             customer.name,
             Jsonb(dict(customer.metadata)),
             _written(customer.billing),
+            customer.consolidated,
             part_of(workspace, customer.key),
             workspace,
             customer.key,

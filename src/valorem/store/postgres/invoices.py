@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from valorem.core.ids import part_in, part_of
 from valorem.store.postgres.database import Connection, Row
 
-InvoiceStatus = Literal["draft", "finalised", "uncollectible", "void"]
+InvoiceStatus = Literal["draft", "finalised", "uncollectible", "void", "merged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +69,12 @@ class SealedInvoice:
     total: Decimal
 
 
-_COLUMNS = (
+COLUMNS = (
     "id, contract, customer, index, kind, status, number, currency, period_start, period_end, issued_at,"
     " finalise_at, total"
 )
 # Nothing of a parked contract is invoiced until somebody has looked.
-_NOT_PARKED = (
+NOT_PARKED = (
     "NOT EXISTS (SELECT 1 FROM contract c WHERE c.part = invoice.part AND c.workspace = invoice.workspace"
     " AND c.id = invoice.contract AND c.parked_at IS NOT NULL)"
 )
@@ -128,7 +128,7 @@ def insert_drafts(
 def load(connection: Connection, workspace: int, invoice_id: str) -> InvoiceHeader | None:
     """One header by id."""
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM invoice WHERE part = %s AND workspace = %s AND id = %s",
+        f"SELECT {COLUMNS} FROM invoice WHERE part = %s AND workspace = %s AND id = %s",
         (part_in(invoice_id, "inv"), workspace, invoice_id),
     ).fetchone()
     return InvoiceHeader(**row) if row else None
@@ -154,7 +154,7 @@ def load_page(
     limit: int = 50,
 ) -> list[InvoiceHeader]:
     """Headers in order of id (that is, of issue), or the newest first, from after an id on."""
-    conditions = ["workspace = %s"]
+    conditions = ["workspace = %s", "status <> 'merged'"]
     values: list[object] = [workspace]
     if after:
         conditions.append("id < %s" if newest_first else "id > %s")
@@ -169,9 +169,7 @@ def load_page(
         conditions.append("status = %s")
         values.append(status)
     order = "DESC" if newest_first else "ASC"
-    statement = (
-        f"SELECT {_COLUMNS} FROM invoice WHERE {' AND '.join(conditions)} ORDER BY id {order} LIMIT %s"
-    )
+    statement = f"SELECT {COLUMNS} FROM invoice WHERE {' AND '.join(conditions)} ORDER BY id {order} LIMIT %s"
     return [InvoiceHeader(**row) for row in connection.execute(statement, (*values, limit))]
 
 
@@ -180,8 +178,8 @@ def load_earlier(
 ) -> list[Row]:
     """Headers and documents of a contract's finalised invoices issued at earlier boundaries, since an instant."""
     return connection.execute(
-        "SELECT i.id, i.index, i.kind, d.document FROM invoice i"
-        " JOIN invoice_document d ON d.part = i.part AND d.workspace = i.workspace AND d.invoice = i.id"
+        "SELECT coalesce(i.merged_into, i.id) AS id, i.index, i.kind, d.document FROM invoice i"
+        " JOIN invoice_document d ON d.part = i.part AND d.workspace = i.workspace AND d.invoice = coalesce(i.merged_into, i.id)"
         " WHERE i.part = %s AND i.workspace = %s AND i.contract = %s AND i.index < %s AND i.issued_at >= %s"
         " AND NOT EXISTS (SELECT 1 FROM invoice r WHERE r.part = i.part AND r.workspace = i.workspace AND r.contract = i.contract"
         " AND r.index = i.index AND r.kind = i.kind AND r.revision > i.revision)"
@@ -203,8 +201,8 @@ def due(
         limit: Most drafts.
     """
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM invoice WHERE workspace = %s AND status = 'draft' AND finalise_at <= %s"
-        f" AND contract <> ALL(%s) AND {_NOT_PARKED} ORDER BY finalise_at, issued_at, contract, id LIMIT %s FOR UPDATE",
+        f"SELECT {COLUMNS} FROM invoice WHERE workspace = %s AND status = 'draft' AND finalise_at <= %s"
+        f" AND contract <> ALL(%s) AND {NOT_PARKED} ORDER BY finalise_at, issued_at, contract, id LIMIT %s FOR UPDATE",
         (workspace, now, list(without), limit),
     )
     return [InvoiceHeader(**row) for row in rows]
@@ -213,7 +211,7 @@ def due(
 def next_due_at(connection: Connection, workspace: int) -> datetime | None:
     """When the next draft's grace ends."""
     row = connection.execute(
-        f"SELECT min(finalise_at) AS at FROM invoice WHERE workspace = %s AND status = 'draft' AND {_NOT_PARKED}",
+        f"SELECT min(finalise_at) AS at FROM invoice WHERE workspace = %s AND status = 'draft' AND {NOT_PARKED}",
         (workspace,),
     ).fetchone()
     return row["at"] if row else None

@@ -29,6 +29,13 @@ STATUS_IS: dict[StatusFilter, str] = {
 }
 
 
+#: Its own invoices, and those it is a part of.
+_OF_CONTRACT = (
+    "(contract = %(contract)s OR id IN (SELECT m.merged_into FROM invoice m WHERE m.workspace = %(workspace)s"
+    " AND m.contract = %(contract)s AND m.merged_into IS NOT NULL))"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What sealing writes on a draft's row.
@@ -124,16 +131,22 @@ def replaced(connection: Connection, workspace: int, ids: Sequence[str]) -> dict
 
 
 def insert_again(
-    connection: Connection, workspace: int, old: InvoiceHeader, new_id: str, now: datetime
+    connection: Connection,
+    workspace: int,
+    old: InvoiceHeader,
+    new_id: str,
+    now: datetime,
+    *,
+    replaces: str | None = None,
 ) -> bool:
-    """Insert the draft that takes the place of a void invoice; False if there is one already."""
+    """Insert the draft that takes the place of a void invoice, or of a part of one; False if there is one already."""
     done = connection.execute(
         "INSERT INTO invoice (part, workspace, id, contract, customer, index, kind, status, currency, period_start,"
         " period_end, issued_at, finalise_at, created_at, revision, replaces)"
         " SELECT part, workspace, %s, contract, customer, index, kind, 'draft', currency, period_start, period_end,"
-        " issued_at, %s, %s, revision + 1, number FROM invoice WHERE part = %s AND workspace = %s AND id = %s"
+        " issued_at, %s, %s, revision + 1, coalesce(%s, number) FROM invoice WHERE part = %s AND workspace = %s AND id = %s"
         " ON CONFLICT DO NOTHING",
-        (new_id, now, now, part_in(old.id, "inv"), workspace, old.id),
+        (new_id, now, now, replaces, part_in(old.id, "inv"), workspace, old.id),
     )
     return bool(done.rowcount)
 
@@ -151,14 +164,14 @@ def page(
     limit: int = 50,
 ) -> list[str]:
     """Ids in order of issue, or the newest first, from after an id on."""
-    conditions = ["workspace = %(workspace)s"]
+    conditions = ["workspace = %(workspace)s", "status <> 'merged'"]
     values: dict[str, Any] = {"workspace": workspace, "now": now, "limit": limit}
     if after:
         conditions.append("id < %(after)s" if newest_first else "id > %(after)s")
         values["after"] = after
     for name, value in (("customer", customer), ("contract", contract)):
         if value is not None:
-            conditions.append(f"{name} = %({name})s")
+            conditions.append(_OF_CONTRACT if name == "contract" else f"{name} = %({name})s")
             values[name] = value
     if status is not None:
         conditions.append(STATUS_IS[status])
