@@ -19,6 +19,7 @@ PART_OF = {
     "markupsafe": "jinja2",
     "psycopg-pool": "psycopg",
     "pypdf": "factur-x",
+    "urllib3": "clickhouse-connect",
     "lxml": "factur-x",
 }
 #: Used without an import: by name, by a tool, or as data.

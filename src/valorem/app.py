@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from valorem.engine.engine import Engine
     from valorem.engine.ingest import Ingestor
     from valorem.engine.worker import Worker
+    from valorem.store.warehouse.rows import Warehouse
     from valorem.web.openid import Provider
 
 log = logging.getLogger("valorem")
@@ -61,7 +62,7 @@ class ThisMachine:
         from valorem.engine.doctor import examine
 
         with database_of(settings, running=True) as url:
-            return examine(url, settings.data, real_now)
+            return examine(url, settings.data, real_now, settings.clickhouse_url)
 
 
 def real_now() -> datetime:
@@ -176,7 +177,6 @@ def serve(
         from valorem.engine.worker import Worker
         from valorem.store.postgres.database import Database
         from valorem.store.postgres.migrate import upgrade
-        from valorem.store.warehouse.duckdb import DuckdbWarehouse
 
         upgrade(url)
         database = Database(url, size=settings.connections)
@@ -184,7 +184,7 @@ def serve(
         engine = Engine(
             database,
             real_now,
-            warehouse=DuckdbWarehouse(settings.data / "warehouse"),
+            warehouse=warehouse_of(settings),
             payments=payment_providers(settings),
         )
         _ensure_live(engine, settings, new_admin_key=new_admin_key, say=say)
@@ -215,6 +215,18 @@ def serve(
             _run(app, listener, settings)
         # From here on nothing but the database is left to stop; let nobody hurry that.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def warehouse_of(settings: Settings) -> "Warehouse":
+    """Where history is kept: ClickHouse where one is set, else Parquet files in the data folder."""
+    if settings.clickhouse_url is not None:
+        from valorem.store.warehouse.clickhouse import ClickhouseWarehouse
+        from valorem.store.warehouse.connecting import connect
+
+        return ClickhouseWarehouse(connect(settings.clickhouse_url))
+    from valorem.store.warehouse.duckdb import DuckdbWarehouse
+
+    return DuckdbWarehouse(settings.data / "warehouse")
 
 
 def payment_providers(settings: Settings) -> "dict[str, PaymentProvider]":

@@ -14,7 +14,14 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 #: Settings that hold a password, so that no message shows them.
-_SECRET = ("database_url", "openid_client_secret", "smtp_url", "stripe_api_key", "stripe_webhook_secrets")
+_SECRET = (
+    "clickhouse_url",
+    "database_url",
+    "openid_client_secret",
+    "smtp_url",
+    "stripe_api_key",
+    "stripe_webhook_secrets",
+)
 
 
 class _RefusedError(ValueError):
@@ -39,6 +46,12 @@ def _yes_or_no(text: str) -> bool:
 def _postgres_url(text: str) -> str:
     if not text.startswith(("postgresql://", "postgresql+psycopg://", "postgres://")):
         raise _RefusedError("write it as postgresql://user:password@host:5432/database")
+    return text
+
+
+def _clickhouse_url(text: str) -> str:
+    if not text.startswith(("clickhouse://", "http://", "https://", "chdb://")):
+        raise _RefusedError("write it as clickhouse://user:password@host:8123/database")
     return text
 
 
@@ -73,6 +86,12 @@ class Settings:
     )
     database_url: str | None = _setting(
         None, _postgres_url, "A PostgreSQL 15 or newer to use instead of the embedded one."
+    )
+    clickhouse_url: str | None = _setting(
+        None,
+        _clickhouse_url,
+        "A ClickHouse that keeps history instead of Parquet files in the data folder:"
+        " clickhouse://user:password@host:8123/database, https://… for TLS.",
     )
     host: str = _setting("127.0.0.1", str, "Address to listen on; 0.0.0.0 for every one of the machine's.")
     port: int = _setting(8080, _whole(0, 65535), "Port to listen on; 0 takes a free one.")

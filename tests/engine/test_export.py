@@ -1,5 +1,6 @@
 """The export and what is read after it: the same answers before, in the midst of and after it, whatever was corrected."""
 
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.engine.ingesting import METERS, NOW, World, Worlds, amend, event, void, worlds
+from valorem.core.errors import OverloadedError
 from valorem.core.metering.event import Event
 from valorem.core.metering.meter import Meter
 from valorem.core.metering.tally import Tally
@@ -24,6 +26,8 @@ from valorem.engine.events import RecordedEvent, browse_events, event_types, fin
 from valorem.engine.export import export_batches
 from valorem.engine.meters import revision_ids
 from valorem.store.postgres import counters, exports
+from valorem.store.warehouse.clickhouse import ClickhouseWarehouse
+from valorem.store.warehouse.connecting import ConnectingClient, connect
 from valorem.store.warehouse.duckdb import DuckdbWarehouse
 
 START = quarter_hour_of(NOW) - timedelta(days=10)
@@ -260,3 +264,38 @@ def test_everything_recorded_can_be_browsed_and_found(world: World, exported: in
         found = find_event(tx, "/app", "e1")
         assert found.event is not None
         assert (found.event.state, len(found.corrections)) == ("voided", 1)
+
+
+def test_a_warehouse_that_is_away_changes_no_answer(database: Worlds) -> None:
+    pytest.importorskip("clickhouse_connect", reason="the client of ClickHouse is not installed")
+    world = database.new((*METERS, P90))
+    world.ingest(*(event(str(i), i, model=f"m{i % 3}") for i in range(20)), void("v", "3"))
+    expected = live(world, BY_MODEL)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        away = ClickhouseWarehouse(connect(f"clickhouse://127.0.0.1:{taken.getsockname()[1]}"))
+        world = replace(world, engine=replace(world.engine, warehouse=away))
+        assert archived(world, BY_MODEL) == expected
+        with world.engine.transaction(world.workspace, snapshot=True) as tx:
+            assert len(browse_events(tx, subjects=["ada"]).items) == 20
+            assert event_types(tx, subjects=["ada"]) == {"call": 20}
+        with pytest.raises(OverloadedError):
+            export(world)
+
+
+def test_the_distributed_warehouse_answers_like_the_counters(database: Worlds, tmp_path: Path) -> None:
+    pytest.importorskip("chdb", reason="ClickHouse in process is not installed (pip install chdb, 0.5 GB)")
+    world = database.new((*METERS, P90))
+    client = ConnectingClient(f"chdb://{tmp_path}/history")
+    world = replace(world, engine=replace(world.engine, warehouse=ClickhouseWarehouse(client)))
+    try:
+        world.ingest(*(event(str(i), i, model=f"m{i % 3}") for i in range(20)), void("v", "3"))
+        assert export(world) == 1
+        world.ingest(event("later", 7), void("v2", "4"))
+        for meter in METERS:
+            if not meter.aggregation.values:
+                assert archived(world, meter) == live(world, meter)
+        with world.engine.transaction(world.workspace, snapshot=True) as tx:
+            assert len(browse_events(tx, subjects=["ada"]).items) == 21
+    finally:
+        client.close()

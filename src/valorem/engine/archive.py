@@ -21,6 +21,7 @@ from valorem.core.metering.read import compile_meter
 from valorem.core.metering.tally import EMPTY, Tally, merge, point
 from valorem.core.numbers import exact, plain
 from valorem.engine.engine import Transaction
+from valorem.engine.exported import exported_to
 from valorem.engine.history import correct, read_recorded
 from valorem.engine.meters import revision_ids
 from valorem.store.postgres import corrections as correction_store
@@ -167,13 +168,9 @@ class Archive:
     @cached_property
     def _exported(self) -> int:
         """The sequence up to which the warehouse answers; fixed once, so that an export meanwhile changes nothing."""
-        warehouse = self.tx.warehouse
-        if warehouse is None or not _is_counted(self.tx, self.meter):
+        if self.tx.warehouse is None or not _is_counted(self.tx, self.meter):
             return 0
-        covered = min(
-            warehouse.covered(self.tx.workspace.id, stream).get(GROUP, 0)
-            for stream in ("events", "corrections", self._revision)
-        )
+        covered = exported_to(self.tx, ("events", "corrections", self._revision))
         return covered if self.until_seq is None else min(covered, self.until_seq)
 
     @cached_property

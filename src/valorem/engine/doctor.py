@@ -12,8 +12,10 @@ from typing import Literal
 import psycopg
 from psycopg.rows import dict_row
 
+from valorem.core.errors import OverloadedError
 from valorem.store.postgres.database import Connection
 from valorem.store.postgres.migrate import current_and_head
+from valorem.store.warehouse.connecting import ConnectingClient
 
 Verdict = Literal["ok", "warn", "fail"]
 _LEAST_FREE_BYTES = 512 * 1024**2
@@ -41,15 +43,20 @@ class Finding:
     way_out: str = ""
 
 
-def examine(url: str, data: Path, real_now: Callable[[], datetime]) -> list[Finding]:
+def examine(
+    url: str, data: Path, real_now: Callable[[], datetime], clickhouse_url: str | None = None
+) -> list[Finding]:
     """Look at everything, changing nothing.
 
     Args:
         url: Of the database.
         data: The data folder.
         real_now: The real time.
+        clickhouse_url: Of the warehouse, where it is no folder.
     """
     findings = [_versions(), _disk(data)]
+    if clickhouse_url is not None:
+        findings.append(_clickhouse(clickhouse_url))
     try:
         with psycopg.connect(
             url.replace("postgresql+psycopg://", "postgresql://", 1), row_factory=dict_row, connect_timeout=5
@@ -66,6 +73,22 @@ def examine(url: str, data: Path, real_now: Callable[[], datetime]) -> list[Find
             )
         )
     return findings
+
+
+def _clickhouse(url: str) -> Finding:
+    client = ConnectingClient(url)
+    try:
+        ((found,),) = client.query("SELECT version()").result_rows
+    except OverloadedError as error:
+        return Finding(
+            "ClickHouse",
+            "warn",
+            error.message,
+            "start it, or correct VALOREM_CLICKHOUSE_URL; until then history is read, more slowly, from PostgreSQL",
+        )
+    finally:
+        client.close()
+    return Finding("ClickHouse", "ok", str(found))
 
 
 def _database(connection: Connection, url: str, real_now: Callable[[], datetime]) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from valorem.core.metering.corrections import Correction, effective
 from valorem.core.metering.event import CORRECTIONS, EPOCH, Event
 from valorem.engine.browsing import read_cursor, write_cursor
 from valorem.engine.engine import Transaction
+from valorem.engine.exported import exported_to
 from valorem.engine.history import read_corrections, read_recorded
 from valorem.store.postgres import corrections, recorded
 from valorem.store.postgres.corrections import CorrectionRow
@@ -93,7 +94,7 @@ def browse_events(
         InvalidInputError: For a cursor that no page gave.
     """
     cursor, first, last = read_cursor(after) if after else None, start or EARLIEST, end or _LATEST
-    exported = _exported(tx)
+    exported = exported_to(tx, ["events"])
     lines: dict[tuple[datetime, bytes], Recorded] = {}
     if tx.warehouse is not None and exported:
         for row in tx.warehouse.events(
@@ -120,7 +121,7 @@ def browse_events(
 
 def event_types(tx: Transaction, *, subjects: Sequence[str]) -> dict[str, int]:
     """How many events of each type are recorded of some subjects, voided ones too."""
-    exported = _exported(tx)
+    exported = exported_to(tx, ["events"])
     counts: dict[str, int] = {}
     if tx.warehouse is not None and exported:
         counts.update(tx.warehouse.types(tx.workspace.id, subjects, {GROUP: exported}))
@@ -147,10 +148,6 @@ def find_event(tx: Transaction, source: str, id: str) -> FoundEvent:  # noqa: A0
         return FoundEvent(None, None, raws)
     holding = read_corrections(tx.workspace.id, found.corrections).get(found.key)
     return FoundEvent(_shown(read_recorded(found.event), holding), found.event.raw, raws)
-
-
-def _exported(tx: Transaction) -> int:
-    return 0 if tx.warehouse is None else tx.warehouse.covered(tx.workspace.id, "events").get(GROUP, 0)
 
 
 def _since(

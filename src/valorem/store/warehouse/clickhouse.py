@@ -7,6 +7,7 @@ silently. Bytes are written in hexadecimal, which keeps their order.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any, Protocol
 
 from valorem.core.metering.aggregation import Aggregation
@@ -32,21 +33,25 @@ _TABLES = (
         workspace Int32, part Int16, seq Int64, place Int32, key String, source String, id String, type String,
         subject String, time_us Int64, month Int32, received_us Int64, raw String
     ) ENGINE = ReplacingMergeTree PARTITION BY month ORDER BY (workspace, subject, time_us, source, id)
+    SETTINGS fsync_after_insert = 1
     """,
     """
     CREATE TABLE IF NOT EXISTS reading (
         workspace Int32, revision Int32, part Int16, seq Int64, place Int32, key String, sequence String, subject String,
         time_us Int64, month Int32, dimensions Array(Nullable(String)), number Decimal(38, 12), text String
     ) ENGINE = ReplacingMergeTree PARTITION BY month ORDER BY (workspace, revision, subject, time_us, key, place)
+    SETTINGS fsync_after_insert = 1
     """,
     """
     CREATE TABLE IF NOT EXISTS correction (
         workspace Int32, part Int16, seq Int64, place Int32, key String, target String, received_us Int64, raw String
     ) ENGINE = ReplacingMergeTree ORDER BY (workspace, target, key)
+    SETTINGS fsync_after_insert = 1
     """,
     """
     CREATE TABLE IF NOT EXISTS covered (workspace Int32, stream String, part Int16, seq Int64)
     ENGINE = ReplacingMergeTree(seq) ORDER BY (workspace, stream, part)
+    SETTINGS fsync_after_insert = 1
     """,
 )
 _EVENT = ("part", "seq", "place", "key", "source", "id", "type", "subject", "time_us", "received_us", "raw")
@@ -82,16 +87,25 @@ class ClickhouseClient(Protocol):
 
 
 class ClickhouseWarehouse:
-    """Tables of the database a client is connected to, made where they are missing.
+    """Tables of the database a client is connected to, made at the first use where they are missing.
 
     Args:
-        client: From ``clickhouse_connect.get_client``.
+        client: From ``clickhouse_connect.get_client``, or :func:`valorem.store.warehouse.connecting.connect`.
     """
 
     def __init__(self, client: ClickhouseClient) -> None:
-        self._client = client
-        for statement in _TABLES:
-            client.command(statement)
+        self._unprepared = client
+        self._preparing = Lock()
+        self._prepared = False
+
+    @property
+    def _client(self) -> ClickhouseClient:
+        if not self._prepared:
+            with self._preparing:
+                for statement in _TABLES:
+                    self._unprepared.command(statement)
+                self._prepared = True
+        return self._unprepared
 
     def covered(self, workspace: int, stream: Stream) -> dict[int, int]:
         """For each part group, the last sequence up to which a stream is complete."""
