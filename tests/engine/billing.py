@@ -191,3 +191,15 @@ def void(target: str, at: datetime, *, source: str = "/app") -> bytes:
             "data": {"source": source, "id": target},
         }
     ).encode()
+
+
+def amend(name: str, target: str, at: datetime, *, source: str = "/app", **members: object) -> bytes:
+    sent = {
+        "specversion": "1.0",
+        "id": name,
+        "source": "/fix",
+        "type": "valorem.amend",
+        "time": write_instant(at),
+        "data": {"source": source, "id": target, **members},
+    }
+    return json.dumps(sent).encode()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.engine.billing import JANUARY, Shop, Shops, call, shops, void
+from tests.engine.billing import JANUARY, Shop, Shops, amend, call, shops, void
 from valorem.engine.closing import CloseReport, close_alone, close_due
 from valorem.engine.contract_changes import set_seats
 from valorem.engine.engine import Engine
@@ -147,6 +147,39 @@ def test_an_explanation_leads_to_exactly_the_events_of_the_line(market: Shops) -
                 if (after := page.next) is None:
                     break
             assert found == line.quantity
+
+
+def test_an_explanation_names_the_events_that_were_corrected_and_when(market: Shops) -> None:
+    shop = market.open()
+    shop.sell("ada", "usage")
+    shop.go(JANUARY + timedelta(days=20))
+    for name, n in [("kept", 1), ("voided", 2), ("amended", 4), ("moved", 8), ("late", 16)]:
+        shop.use("ada", n, JANUARY + timedelta(days=1), name=name)
+    now = JANUARY + timedelta(days=20)
+    corrections = [
+        void("voided", now),
+        amend("amend-1", "amended", now, data={"n": 5, "model": "a"}, reason="typed wrong"),
+        amend("amend-2", "moved", now, data={"n": 8, "model": "b"}),
+    ]
+    assert {one.status for one in shop.ingestor.ingest(shop.workspace, corrections)} == {"accepted"}
+    shop.go(FEBRUARY + HOUR)
+    shop.ingestor.ingest(shop.workspace, [void("late", FEBRUARY + HOUR)])
+    with shop.engine.transaction(shop.workspace, snapshot=True) as tx:
+        stored = get_invoice(tx, shop.headers(status="finalised")[0].id)
+        (number,) = [n for n, line in enumerate(stored.invoice.lines, 1) if line.dimensions == {"model": "a"}]
+        found = explain_line(tx, stored.header.id, number)
+    assert found.events is not None
+    # As of the invoice: the event that was voided later is still behind the line, and so the values add up.
+    assert {each.event.id: each.value for each in found.events.items} == {"kept": 1, "amended": 5, "late": 16}
+    assert sum(each.value for each in found.events.items) == found.line.quantity
+    told = {each.sent.id: each for each in found.corrected}
+    assert {name: (e.state, e.value_sent, e.value_counted, e.settled) for name, e in told.items()} == {
+        "voided": ("voided", 2, 0, True),
+        "amended": ("amended", 4, 5, True),
+        "moved": ("amended", 8, 0, True),
+        "late": ("voided", 16, 0, False),
+    }
+    assert (told["amended"].by.id, told["amended"].reason) == ("amend-1", "typed wrong")
 
 
 @pytest.mark.parametrize("close", [close_due, close_alone])

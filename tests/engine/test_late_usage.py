@@ -1,6 +1,5 @@
 """Usage of periods that are billed already: late, older than the accept window, or not wanted any more."""
 
-import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.engine.billing import JANUARY, Shop, Shops, call, shops, void
+from tests.engine.billing import JANUARY, Shop, Shops, amend, call, shops, void
 from valorem.core.time import write_instant
 from valorem.engine.aliases import attach_alias
 from valorem.engine.invoices import preview_invoice, verify_invoice
@@ -36,18 +35,6 @@ def totals(shop: Shop, kind: str = "period") -> dict[int, Decimal]:
         if each.kind == kind:
             found[each.boundary_index] = found.get(each.boundary_index, Decimal(0)) + each.total
     return found
-
-
-def amend(name: str, target: str, at: datetime, *, source: str = "/app", **members: object) -> bytes:
-    sent = {
-        "specversion": "1.0",
-        "id": name,
-        "source": "/fix",
-        "type": "valorem.amend",
-        "time": write_instant(at),
-        "data": {"source": source, "id": target, **members},
-    }
-    return json.dumps(sent).encode()
 
 
 def prove_all(shop: Shop) -> None:

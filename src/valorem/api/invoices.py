@@ -2,7 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
@@ -22,7 +22,7 @@ from valorem.api.wire import Answer, ExactOut, Instant, Page, written
 from valorem.core.billing.canonical import write_invoice, write_line
 from valorem.core.billing.projection import Preview
 from valorem.core.metering.event import Event
-from valorem.engine import closing, invoices
+from valorem.engine import closing, corrected, invoices
 from valorem.engine.engine import Transaction
 from valorem.engine.invoices import Explanation, StoredInvoice
 from valorem.engine.settling import list_standings, standings
@@ -166,6 +166,13 @@ class PreviewAnswer(Answer):
     threshold: ThresholdAnswer | None
 
 
+class EventName(Answer):
+    """What an event is known by."""
+
+    source: str
+    id: str
+
+
 class EventBehind(Answer):
     """One event behind a line, as it counts: amended if it was. ``value`` is what the meter read from it."""
 
@@ -178,13 +185,40 @@ class EventBehind(Answer):
     data: dict[str, Any]
 
 
+class CorrectedEvent(Answer):
+    """One event of the line that was voided or amended.
+
+    Attributes:
+        time: As it was sent with.
+        state: What became of it.
+        value_sent: What the meter read from it as sent.
+        value_counted: What it counts for in this line as it stands; 0 where it was voided, or moved elsewhere.
+        by: Source and id of the correction that holds.
+        corrected_at: That correction's time.
+        reason: Why, as the correction says.
+        settled: Whether the invoice reckons with it; where it came after the invoice was final, a later one does.
+    """
+
+    source: str
+    id: str
+    time: Instant
+    state: Literal["voided", "amended"]
+    value_sent: ExactOut
+    value_counted: ExactOut
+    by: EventName
+    corrected_at: Instant
+    reason: str
+    settled: bool
+
+
 class ExplanationAnswer(Answer):
-    """A line, its arithmetic as text, and a page of the events behind it."""
+    """A line, its arithmetic as text, a page of the events behind it, and those that were corrected."""
 
     line: LineAnswer
     text: list[str]
     events: list[EventBehind]
     next: str | None
+    corrected: list[CorrectedEvent]
 
 
 class VerificationAnswer(Answer):
@@ -316,6 +350,24 @@ def _explanation(found: Explanation) -> ExplanationAnswer:
         text=list(found.text),
         events=[_event(each.event, each.value) for each in found.events.items] if found.events else [],
         next=cursor_of(found.events.next) if found.events and found.events.next else None,
+        corrected=[_corrected(each) for each in found.corrected],
+    )
+
+
+def _corrected(each: corrected.CorrectedEvent) -> CorrectedEvent:
+    assert each.sent.time is not None  # recorded events have their times
+    assert each.by.time is not None
+    return CorrectedEvent(
+        source=each.sent.source,
+        id=each.sent.id,
+        time=each.sent.time,
+        state=each.state,
+        value_sent=each.value_sent,
+        value_counted=each.value_counted,
+        by=EventName(source=each.by.source, id=each.by.id),
+        corrected_at=each.by.time,
+        reason=each.reason,
+        settled=each.settled,
     )
 
 

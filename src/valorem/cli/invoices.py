@@ -277,3 +277,21 @@ def _show_explanation(place: int, found: Explanation) -> None:
             [(e.time, e.source, e.id, cell({n: str(v) for n, v in e.data.items()})) for e in found.events],
         )
         more(found.next)
+    if found.corrected:
+        say("corrected events")
+        table(
+            ("time", "id", "state", "as sent", "counts", "by", "reason", "on this invoice"),
+            [
+                (
+                    e.time,
+                    e.id,
+                    e.state,
+                    e.value_sent,
+                    e.value_counted,
+                    e.by.id,
+                    e.reason or "",
+                    "yes" if e.settled else "no, on a later one",
+                )
+                for e in found.corrected
+            ],
+        )

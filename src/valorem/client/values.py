@@ -417,13 +417,36 @@ class EventBehind(Value, frozen=True):
     data: dict[str, Any]
 
 
+class EventName(Value, frozen=True):
+    """What an event is known by."""
+
+    source: str
+    id: str
+
+
+class CorrectedEvent(Value, frozen=True):
+    """One event of a line that was voided or amended; ``settled`` if the invoice reckons with that, else a later one does."""
+
+    source: str
+    id: str
+    time: datetime
+    state: Literal["voided", "amended"]
+    value_sent: Decimal
+    value_counted: Decimal
+    by: EventName
+    corrected_at: datetime
+    reason: str
+    settled: bool
+
+
 class Explanation(Value, frozen=True):
-    """A line, its arithmetic as text, and a page of the events behind it."""
+    """A line, its arithmetic as text, a page of the events behind it, and those that were corrected."""
 
     line: Line
     text: list[str]
     events: list[EventBehind]
     next: str | None
+    corrected: list[CorrectedEvent]
 
 
 class Verification(Value, frozen=True):

@@ -139,6 +139,16 @@ class Archive:
                 )
         return [one.event or exported[one.key] for one in found]
 
+    def lines(self) -> list[Recorded]:
+        """Everything of the asked subjects and types that may have been corrected, as recorded, whenever it happened."""
+        return [*self._corrected_since_export(), *self._scan(subjects=self.subjects, types=self.meter.event)]
+
+    def read(self, event: Event) -> tuple[Reading, ...]:
+        """What the meter reads from an event for the dimensions asked for, if that is of a subject and time asked for."""
+        assert event.time is not None  # a recorded event has its time
+        wanted = event.subject in self.subjects and event.type in self.meter.event
+        return self._read(event) if wanted and self.start <= event.time < self.end else ()
+
     def _exported_page(self, after: tuple[datetime, bytes] | None, limit: int) -> list[Found]:
         """Events of the warehouse; an event's readings are never cut by the page's end."""
         assert self._warehouse is not None

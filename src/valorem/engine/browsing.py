@@ -75,7 +75,7 @@ def events_of(
     found = archive.page(read_cursor(after) if after else None, limit + 1)
     page = found[:limit]
     items = tuple(
-        EventBehind(event, _value(one.readings))
+        EventBehind(event, value_of(one.readings))
         for one, event in zip(page, archive.events(page), strict=True)
     )
     return EventPage(items, write_cursor(page[-1].time, page[-1].key) if len(found) > limit else None)
@@ -96,7 +96,8 @@ def check_dimensions(meter: Meter, names: Iterable[str]) -> None:
             )
 
 
-def _value(readings: Sequence[Reading]) -> Decimal:
+def value_of(readings: Sequence[Reading]) -> Decimal:
+    """The sum of what was read from one event; for text the number of readings."""
     return sum(
         (each.value if isinstance(each.value, Decimal) else Decimal(1) for each in readings), Decimal(0)
     )

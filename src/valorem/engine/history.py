@@ -45,14 +45,19 @@ class Counted(NamedTuple):
 
 def read_recorded(line: Recorded) -> Event:
     """Decode a recorded event, with its time."""
-    return decode_event(line.raw, _RECORDED).at(line.received_at)
+    return decode_recorded(line.raw, line.received_at)
+
+
+def decode_recorded(raw: bytes, received_at: datetime) -> Event:
+    """Decode a recorded event, with its time."""
+    return decode_event(raw, _RECORDED).at(received_at)
 
 
 def read_corrections(workspace: int, rows: Iterable[CorrectionRow]) -> dict[bytes, Correction]:
     """The correction that holds for each event, of those given."""
     holding: dict[bytes, Correction] = {}
     for row in rows:
-        event = decode_event(row.raw, _RECORDED).at(row.received_at)
+        event = decode_recorded(row.raw, row.received_at)
         holding[row.target] = latest(holding.get(row.target), parse_correction(workspace, event))
     return holding
 

@@ -19,6 +19,7 @@ from valorem.core.contracts.written import read_sources
 from valorem.core.errors import NotFoundError, UnprocessableError
 from valorem.core.metering.meter import Meter
 from valorem.core.time import parse_instant
+from valorem.engine.archive import Archive
 from valorem.engine.assembling import (
     Basis,
     ahead_of,
@@ -32,6 +33,7 @@ from valorem.engine.assembling import (
 )
 from valorem.engine.browsing import EventPage, events_of
 from valorem.engine.contracts import get_contract
+from valorem.engine.corrected import CorrectedEvent, corrected_events
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.measuring import measure_sources
@@ -69,11 +71,13 @@ class Explanation:
         line: The line.
         text: The arithmetic, a row for each step.
         events: A page of events in order of time; empty for a fixed fee.
+        corrected: The events of the line that were voided or amended, whether before or after the invoice was final.
     """
 
     line: Line
     text: tuple[str, ...]
     events: EventPage | None
+    corrected: tuple[CorrectedEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,17 +206,30 @@ def explain_line(
         raise UnprocessableError(
             "the line's meter is not in the catalog version it was priced by", field="line"
         )
+    # What a final invoice says it says as of its cut-off; events and corrections that came later are not behind it.
+    cutoff = _cutoff(tx, stored.header)
+    interval = selector.interval
+    subjects = stored.subjects if found.customer is None else get_customer(tx, found.customer).subjects
     page = events_of(
         tx,
-        subjects=stored.subjects if found.customer is None else get_customer(tx, found.customer).subjects,
+        subjects=subjects,
         meter=meters[0],
         dimensions=selector.dimensions,
-        start=selector.interval.start,
-        end=selector.interval.end,
+        start=interval.start,
+        end=interval.end,
         after=after,
         limit=limit,
+        until_seq=cutoff,
     )
-    return Explanation(found, text, page)
+    where = {name: (value,) for name, value in selector.dimensions.items()}
+    archive = Archive(tx, subjects, meters[0], interval.start, interval.end, where)
+    return Explanation(found, text, page, tuple(corrected_events(archive, cutoff)))
+
+
+def _cutoff(tx: Transaction, header: InvoiceHeader) -> int | None:
+    sealed = invoices.load_document(tx.connection, tx.workspace.id, header.id)
+    cutoff = sealed.inputs.get("cutoff_seq") if sealed is not None else None
+    return None if cutoff is None else int(cutoff)
 
 
 def verify_invoice(tx: Transaction, invoice: str) -> Verification:

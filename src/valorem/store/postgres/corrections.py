@@ -18,6 +18,7 @@ class CorrectionRow(NamedTuple):
         raw: The correcting event as received.
         received_at: Its time, where it was sent without one.
         moved_to: The time an amend gives its target.
+        seq: The sequence of that batch, where it was read.
     """
 
     target: bytes
@@ -26,6 +27,7 @@ class CorrectionRow(NamedTuple):
     raw: bytes
     received_at: datetime
     moved_to: datetime | None
+    seq: int | None = None
 
 
 def insert(connection: Connection, workspace: int, corrections: Sequence[CorrectionRow]) -> None:
@@ -62,7 +64,7 @@ def load(
     """
     rows = connection.execute(
         "SELECT correction.target, correction.key, correction.batch, correction.raw, correction.received_at,"
-        " correction.moved_to"
+        " correction.moved_to, batch.seq"
         " FROM unnest(%s) AS wanted (target)"
         " JOIN event_correction AS correction"
         " ON correction.part = get_byte(uuid_send(wanted.target), 0) AND correction.target = wanted.target"
@@ -80,6 +82,7 @@ def load(
             row["raw"],
             row["received_at"],
             row["moved_to"],
+            row["seq"],
         )
         for row in rows
     ]

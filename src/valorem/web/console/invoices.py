@@ -216,6 +216,7 @@ def _line(visit: Visit) -> Page:
         "line": found.line,
         "steps": [(step.label, step.text, shortened(step.value)) for step in found.line.steps],
         "events": found.events,
+        "corrected": found.corrected,
         "next": "?" + urlencode({"after": after}) if after else None,
         "first": not visit.query("after"),
         "last_line": len(stored.invoice.lines),
