@@ -8,8 +8,11 @@ from decimal import Decimal
 import pytest
 
 from tests.engine.billing import JANUARY, Shop, Shops, amend, call, shops, void
+from valorem.core.contracts.accounts import Account
 from valorem.core.time import write_instant
+from valorem.engine.accounts import set_account
 from valorem.engine.aliases import attach_alias
+from valorem.engine.customers import create_customer
 from valorem.engine.invoices import preview_invoice, verify_invoice
 from valorem.engine.results import CLOSED, ItemResult
 
@@ -171,6 +174,27 @@ def test_corrections_and_aliases_leave_closed_usage_alone(market: Shops) -> None
     shop.go(MARCH + HOUR)
     assert totals(shop) == {1: 7, 2: 2}
     prove_all(shop)
+
+
+def test_whoever_a_contract_pays_for_adds_nothing_to_its_billed_periods_either(market: Shops) -> None:
+    shop = market.open()
+    shop.sell("parent", "reject")
+    with shop.engine.transaction(shop.workspace) as tx:
+        for child in ("child", "joined-later"):
+            create_customer(tx, key=child, name=child, currency="USD")
+        set_account(tx, Account("child", parent="parent", payer="parent", tiers="pooled"))
+    shop.use("child", 3, JANUARY)
+    shop.go(FEBRUARY + HOUR)
+    assert totals(shop) == {1: 3}
+    assert ingest(shop, call("child", 4, JANUARY + DAY)) == [CLOSED]
+    with shop.engine.transaction(shop.workspace) as tx:
+        joined = Account("joined-later", parent="parent", payer="parent", tiers="pooled")
+        set_account(tx, joined, since=FEBRUARY)
+    shop.go(MARCH + HOUR)
+    results = ingest(
+        shop, call("joined-later", 4, FEBRUARY - HOUR), call("joined-later", 4, FEBRUARY + 20 * DAY)
+    )
+    assert [one.status for one in results] == ["accepted", "rejected"]
 
 
 def test_every_accepted_event_is_billed_while_closing_races_with_ingest(market: Shops) -> None:

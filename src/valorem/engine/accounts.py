@@ -11,6 +11,7 @@ from valorem.core.time import parse_grid_instant, write_instant
 from valorem.engine.alerts import arm
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
+from valorem.engine.meters import let_ingest_look_again
 from valorem.store.postgres import accounts, contracts, invoices
 
 _MOST_CONTRACTS = 1000
@@ -68,6 +69,7 @@ def set_account(tx: Transaction, account: Account, *, since: datetime | None = N
         known, {key: [each.account.parent or key for each in rows] for key, rows in after.items()}
     )
     _check_billed(tx, sorted({*members, *before}), start)
+    let_ingest_look_again(tx)  # a payer's billed periods may take no more use
     for member in sorted(members):
         arm(tx, member)
     return get_family(tx, account.customer)

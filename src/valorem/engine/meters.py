@@ -14,6 +14,7 @@ from valorem.core.metering.meter import CompiledMeter, Meter, Reading
 from valorem.core.metering.read import compile_meter
 from valorem.core.periods import Interval
 from valorem.engine.engine import Transaction
+from valorem.engine.sources import sources_in
 from valorem.store.postgres import alerts, contracts
 from valorem.store.postgres import meters as store
 from valorem.store.postgres.database import Connection
@@ -103,8 +104,28 @@ def load_meters(connection: Connection, workspace: int, limits: Limits = LIMITS)
         compiled,
         {row.fingerprint: row.id for row in rows},
         alerts.watched_revisions(connection, workspace),
-        contracts.closed_usage(connection, workspace),
+        _closed(connection, workspace),
     )
+
+
+def _closed(connection: Connection, workspace: int) -> dict[str, list[Interval]]:
+    """The stretches of time whose use is billed and that take no more, by subject; of whoever else a contract pays for too."""
+    rows = contracts.closed_usage(connection, workspace)
+    closed: dict[str, list[Interval]] = {}
+    if not rows:
+        return closed
+    sources = sources_in(connection, workspace, (customer for customer, _ in rows))
+    for customer, billed in rows:
+        found = sources[customer]
+        for span in (*found.pool, *(span for spans in found.apart.values() for span in spans)):
+            start, end = (
+                max(billed.start, span.start or billed.start),
+                min(billed.end, span.end or billed.end),
+            )
+            if start < end:
+                for subject in span.subjects:
+                    closed.setdefault(subject, []).append(Interval(start, end))
+    return closed
 
 
 @lru_cache(maxsize=10_000)

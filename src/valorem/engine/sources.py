@@ -7,14 +7,20 @@ from valorem.core.contracts.sources import Relation, Sources, alone, reached_fro
 from valorem.core.contracts.sources import sources_of as of_family
 from valorem.engine.engine import Transaction
 from valorem.store.postgres import accounts, customers
+from valorem.store.postgres.database import Connection
 
 
 def sources_of(tx: Transaction, names: Iterable[str]) -> dict[str, Sources]:
     """Whose counters the contracts of some customers bill, by customer."""
+    return sources_in(tx.connection, tx.workspace.id, names)
+
+
+def sources_in(connection: Connection, workspace: int, names: Iterable[str]) -> dict[str, Sources]:
+    """The same where only a connection is open."""
     wanted = sorted(set(names))
-    history = accounts.load(tx.connection, tx.workspace.id, wanted)
+    history = accounts.load(connection, workspace, wanted)
     members = sorted({*wanted, *history, *(key for key in _parents(history))})
-    subjects = customers.load_subjects(tx.connection, tx.workspace.id, members)
+    subjects = customers.load_subjects(connection, workspace, members)
     if not history:
         return {key: alone(subjects[key]) for key in wanted}
     related: dict[str, set[str]] = {}

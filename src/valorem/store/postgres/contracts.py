@@ -137,21 +137,14 @@ def close_usage(connection: Connection, workspace: int, now: datetime) -> int:
     ).rowcount
 
 
-def closed_usage(connection: Connection, workspace: int) -> dict[str, tuple[Interval, ...]]:
-    """The stretches of time whose use is billed and that take no more, by subject."""
+def closed_usage(connection: Connection, workspace: int) -> list[tuple[str, Interval]]:
+    """The customers of contracts that take no more use of what is billed, each with the time that is."""
     rows = connection.execute(
-        "SELECT subject.subject, array_agg(starts_at ORDER BY contract.id) AS starts,"
-        " array_agg(usage_closed_until ORDER BY contract.id) AS ends"
-        " FROM contract JOIN subject ON subject.workspace = contract.workspace AND subject.customer = contract.customer"
-        " WHERE contract.workspace = %s AND usage_closed_until > starts_at GROUP BY 1",
+        "SELECT customer, starts_at, usage_closed_until FROM contract"
+        " WHERE workspace = %s AND usage_closed_until > starts_at ORDER BY customer, id",
         (workspace,),
     )
-    return {
-        row["subject"]: tuple(
-            Interval(start, end) for start, end in zip(row["starts"], row["ends"], strict=True)
-        )
-        for row in rows
-    }
+    return [(row["customer"], Interval(row["starts_at"], row["usage_closed_until"])) for row in rows]
 
 
 def next_due_at(connection: Connection, workspace: int) -> datetime | None:

@@ -47,7 +47,8 @@ class ConnectingClient:
 
     def query(self, query: str, parameters: Mapping[str, Any] | None = None) -> Result:
         """Run a query."""
-        return self._ask(lambda client: client.query(query, parameters=parameters))
+        found: Result = self._ask(lambda client: client.query(query, parameters=parameters))
+        return found
 
     def insert(self, table: str, data: Sequence[Sequence[Any]], column_names: Sequence[str]) -> Any:
         """Insert rows."""
