@@ -181,13 +181,20 @@ def list_payments(
     invoice: str | None = None,
     customer: str | None = None,
     after: str | None = None,
+    newest_first: bool = False,
     limit: int = 50,
 ) -> list[PaymentRow]:
-    """Payments and refunds in the order they were asked for; of one invoice or customer where given."""
+    """Payments and refunds in the order they were asked for, or the newest first; of one invoice or customer where given."""
     if invoice is not None:
         invoice = find_invoice(tx, invoice).id
     return payments.load_page(
-        tx.connection, tx.workspace.id, invoice=invoice, customer=customer, after=after, limit=limit
+        tx.connection,
+        tx.workspace.id,
+        invoice=invoice,
+        customer=customer,
+        after=after,
+        newest_first=newest_first,
+        limit=limit,
     )
 
 

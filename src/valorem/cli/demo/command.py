@@ -17,6 +17,7 @@ from valorem.cli.demo.incidents import Calendar, log_start, play_incidents
 from valorem.cli.demo.proof import prove
 from valorem.cli.demo.server import running_server
 from valorem.cli.demo.story import FEBRUARY, MARCH, Story
+from valorem.cli.demo.studio import furnish
 from valorem.cli.demo.tables import show_explanation, show_invoices, show_projection, show_proof, show_usage
 from valorem.cli.demo.trace import play_trace, trace_start
 from valorem.cli.demo.traffic import CUSTOMERS, START
@@ -80,7 +81,7 @@ def demo(
             elif freemium:
                 holds = play_free_plan(client)
             else:
-                holds = _play(client) if trace is None else play_trace(client, trace)
+                holds = _play(client, url) if trace is None else play_trace(client, trace)
         _note(f"\ndone in {time.monotonic() - began:.0f} s", "dim", as_json=as_json)
         if keep or (sys.stdout.isatty() and not as_json):
             link = set_up_link_in(folder / "data")
@@ -108,7 +109,7 @@ def _starts_at(trace: Path | None, incidents: Path | None, calendar: Calendar) -
     return START if trace is None else trace_start(trace)
 
 
-def _play(client: Client) -> bool:
+def _play(client: Client, url: str) -> bool:
     story = Story(client)
     version = story.apply_catalog()
     say(
@@ -133,6 +134,11 @@ def _play(client: Client) -> bool:
     _explain_largest(client, [each for each in invoices if each.issued_at == MARCH])
     proof = prove(story, invoices, recompute=_RECOMPUTED)
     show_proof(proof)
+    say("March begins: a plan with agents, credits, limits and tickets paid once they stay resolved …", "dim")
+    key = client.create_key("customer", ["read", "outcomes:sign"]).key
+    assert key is not None  # it was made this moment
+    with Client(url, key, timeout_s=120) as theirs:
+        furnish(story, theirs)
     return proof.holds
 
 

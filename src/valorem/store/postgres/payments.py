@@ -138,13 +138,16 @@ def load_page(
     invoice: str | None = None,
     customer: str | None = None,
     after: str | None = None,
+    newest_first: bool = False,
     limit: int,
 ) -> list[PaymentRow]:
-    """Payments and refunds in order of id, from after an id on."""
+    """Payments and refunds in order of id, or the newest first, from after an id on."""
+    beyond, order = ("<", "DESC") if newest_first else (">", "ASC")
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM payment WHERE workspace = %s AND id > %s AND (%s::text IS NULL OR invoice = %s)"
-        " AND (%s::text IS NULL OR customer = %s) ORDER BY id LIMIT %s",
-        (workspace, after or "", invoice, invoice, customer, customer, limit),
+        f"SELECT {_COLUMNS} FROM payment WHERE workspace = %s AND (%s::text IS NULL OR id {beyond} %s)"
+        " AND (%s::text IS NULL OR invoice = %s) AND (%s::text IS NULL OR customer = %s)"
+        f" ORDER BY id {order} LIMIT %s",
+        (workspace, after, after, invoice, invoice, customer, customer, limit),
     ).fetchall()
     return _read(connection, workspace, rows)
 
