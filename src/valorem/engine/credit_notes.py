@@ -121,9 +121,10 @@ def list_credit_notes(
     invoice: str | None = None,
     customer: str | None = None,
     after: str | None = None,
+    newest_first: bool = False,
     limit: int = 50,
 ) -> list[StoredNote]:
-    """Notes in the order they were issued; of one invoice or customer where given."""
+    """Notes in the order they were issued, or the newest first; of one invoice or customer where given."""
     if invoice is not None:
         header = find_invoice(tx, invoice)
         found = [
@@ -133,7 +134,12 @@ def list_credit_notes(
         ][:limit]
     else:
         found = credit_notes.load_page(
-            tx.connection, tx.workspace.id, customer=customer, after=after, limit=limit
+            tx.connection,
+            tx.workspace.id,
+            customer=customer,
+            after=after,
+            newest_first=newest_first,
+            limit=limit,
         )
     return [StoredNote(row, read_note(row.document)) for row in found]
 

@@ -1,14 +1,18 @@
 """Dunning: each reminder goes out once, none once nothing is owed."""
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from valorem.core.billing import life as steps
-from valorem.core.billing.dunning import DunningPolicy, reminders_due
+from valorem.core.billing.dunning import DunningPolicy, next_reminder_at, reminders_due
 from valorem.core.billing.payment_terms import days_late
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.settings import get_billing_settings
-from valorem.engine.settling import lock_invoice, tell
-from valorem.store.postgres import lives, reminders
+from valorem.engine.settling import Standing, lock_invoice, standings, tell
+from valorem.store.postgres import invoices, lives, reminders
 
 _PAGE = 200
+_MOST_OWING = 1000
 
 
 def send_reminders(engine: Engine, workspace: int) -> int:
@@ -61,3 +65,39 @@ def _remind(tx: Transaction, invoice: str, policy: DunningPolicy) -> int:
             life = steps.write_off(life, f"reminder {reminder.key}", tx.now)
             lives.save(tx.connection, tx.workspace.id, invoice, life)
     return sent
+
+
+@dataclass(frozen=True, slots=True)
+class Owing:
+    """A final invoice with something left to pay.
+
+    Attributes:
+        standing: How it stands.
+        late: Local days after its due date; below zero before it.
+        done: Keys of the reminders that were sent, or left out for a later one.
+        next_at: When the next one is sent; None after the last.
+    """
+
+    standing: Standing
+    late: int
+    done: tuple[str, ...]
+    next_at: datetime | None
+
+
+def list_owing(tx: Transaction, *, limit: int = 100) -> tuple[DunningPolicy, list[Owing]]:
+    """The workspace's sequence of reminders, and the final invoices that still owe something, the longest due first."""
+    policy = get_billing_settings(tx).dunning_policy
+    ids = lives.owing(tx.connection, tx.workspace.id, after="", limit=_MOST_OWING)
+    headers = [header for each in ids if (header := invoices.load(tx.connection, tx.workspace.id, each))]
+    done = reminders.load_done(tx.connection, tx.workspace.id, ids)
+    found = []
+    for each in standings(tx, headers):
+        life = each.life
+        if life.due is None:
+            continue
+        known = done[each.header.id]
+        following = next_reminder_at(policy, due=life.due, zone=life.zone, done=known)
+        late = days_late(life.due, life.zone, tx.now)
+        in_order = tuple(one.key for one in policy.reminders if one.key in known)
+        found.append(Owing(each, late, in_order, following))
+    return policy, sorted(found, key=lambda one: (-one.late, one.standing.header.id))[:limit]

@@ -1,6 +1,6 @@
 """How numbers and instants look on a page. Each carries its exact value, so that a page can be checked and copied."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -122,6 +122,11 @@ def day_text(at: datetime, zone: str = "UTC") -> str:
 def day(at: datetime | None, zone: str = "UTC") -> Markup:
     """The day of an instant in a zone."""
     return ABSENT if at is None else _time(at, day_text(at, zone))
+
+
+def date_text(day: date) -> str:
+    """A day of a calendar: ``5 Mar 2026``."""
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
 def moment_text(at: datetime, zone: str = "UTC") -> str:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from valorem import __version__
+from valorem.core.numbers import plain
 from valorem.core.time import write_instant
 from valorem.web import formats
 from valorem.web.assets import Assets
@@ -35,7 +36,9 @@ class Templates:
             away=formats.away,
             bare_money=formats.bare_money,
             compact=formats.compact,
+            date=formats.date_text,
             day=formats.day,
+            exact=plain,
             instant=write_instant,
             money=formats.money,
             moment=formats.moment,

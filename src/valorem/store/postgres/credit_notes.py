@@ -106,13 +106,20 @@ def load(connection: Connection, workspace: int, note: str) -> NoteRow | None:
 
 
 def load_page(
-    connection: Connection, workspace: int, *, customer: str | None, after: str | None, limit: int
+    connection: Connection,
+    workspace: int,
+    *,
+    customer: str | None,
+    after: str | None,
+    newest_first: bool = False,
+    limit: int,
 ) -> list[NoteRow]:
-    """Notes in order of id, from after an id on; of one customer where given."""
+    """Notes in order of id, or the newest first, from after an id on; of one customer where given."""
+    beyond, order = ("<", "DESC") if newest_first else (">", "ASC")
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM credit_note WHERE workspace = %s AND id > %s AND (%s::text IS NULL OR customer = %s)"
-        " ORDER BY id LIMIT %s",
-        (workspace, after or "", customer, customer, limit),
+        f"SELECT {_COLUMNS} FROM credit_note WHERE workspace = %s AND (%s::text IS NULL OR id {beyond} %s)"
+        f" AND (%s::text IS NULL OR customer = %s) ORDER BY id {order} LIMIT %s",
+        (workspace, after, after, customer, customer, limit),
     )
     return [_note(row) for row in rows]
 

@@ -14,6 +14,7 @@ from valorem.web.console import (
     meters,
     search,
     settings,
+    settlement,
 )
 from valorem.web.site import Site
 from valorem.web.standings import Watch
@@ -24,5 +25,5 @@ def add_console(site: Site, watch: Watch) -> None:
     credit_accounts.add(site)  # before customers, whose address takes everything that follows
     for module in (home, events, customers, meters):
         module.add(site, watch)
-    for plain_module in (alerts, catalog, change, contracts, invoices, clock, settings, search):
+    for plain_module in (alerts, catalog, change, contracts, invoices, settlement, clock, settings, search):
         plain_module.add(site)

@@ -21,6 +21,7 @@ from valorem.engine.invoices import (
 )
 from valorem.store.postgres.invoices import InvoiceHeader
 from valorem.store.postgres.lives import STATUS_IS
+from valorem.web.console import settlement
 from valorem.web.charts.money import CAUSE_NAMES, difference_chart, waterfall_chart
 from valorem.web.site import Answer, Go, Page, Site, Visit
 
@@ -102,6 +103,7 @@ def _show(visit: Visit) -> Page:
         verification: Verification | None = None
         if visit.query("verify") and header.number is not None:
             verification = verify_invoice(tx, header.id)
+        settled = settlement.settled(tx, standing)
         now = tx.now
     steps = [*_steps(invoice), *_settled(stored)]
     values = {
@@ -121,6 +123,8 @@ def _show(visit: Visit) -> Page:
         else difference_chart("change", compared.difference, compared.header.number or "the one before"),
         "causes": CAUSE_NAMES,
         "verification": verification,
+        "settled": settled,
+        "providers": sorted(visit.engine.payments),
         "now": now,
     }
     return Page("console/invoice.html", values)
