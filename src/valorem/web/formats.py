@@ -78,6 +78,18 @@ def quantity(amount: Decimal | int | None, unit: str | None = None, mark: str = 
     return shown + Markup(" <small>{}</small>").format(plural(unit, amount)) if unit else shown
 
 
+def rounded(amount: Decimal, places: int = 1) -> Markup:
+    """A rate or an average in few digits; the exact one is its title."""
+    shown = quantity_text(amount.quantize(Decimal(1).scaleb(-places)))
+    return Markup('<data value="{}" title="{}">{}</data>').format(plain(amount), plain(amount), shown)
+
+
+def signed(amount: Decimal) -> Markup:
+    """A quantity with its sign, plus as well."""
+    sign = "+" if amount > 0 else _MINUS if amount < 0 else ""
+    return Markup('<data value="{}">{}{}</data>').format(plain(amount), sign, quantity_text(abs(amount)))
+
+
 def plural(noun: str, count: Decimal | int) -> str:
     """``1 token``, ``2 tokens``."""
     if count == 1 or noun.endswith("s"):
@@ -127,6 +139,11 @@ def day(at: datetime | None, zone: str = "UTC") -> Markup:
 def date_text(day: date) -> str:
     """A day of a calendar: ``5 Mar 2026``."""
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def day_only(at: datetime | None, zone: str = "UTC") -> Markup:
+    """The day of an instant in a zone, whatever its time."""
+    return ABSENT if at is None else _time(at, date_text(at.astimezone(ZoneInfo(zone)).date()))
 
 
 def moment_text(at: datetime, zone: str = "UTC") -> str:

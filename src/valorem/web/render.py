@@ -11,6 +11,7 @@ from valorem.core.numbers import plain
 from valorem.core.time import write_instant
 from valorem.web import formats
 from valorem.web.assets import Assets
+from valorem.web.bars import lay_out
 from valorem.web.charts.drawing import Drawing
 from valorem.web.navigation import navigation
 
@@ -38,6 +39,7 @@ class Templates:
             compact=formats.compact,
             date=formats.date_text,
             day=formats.day,
+            day_only=formats.day_only,
             exact=plain,
             instant=write_instant,
             money=formats.money,
@@ -45,12 +47,18 @@ class Templates:
             percent=formats.percent,
             plural=formats.plural,
             quantity=formats.quantity,
+            rounded=formats.rounded,
             segment=segment,
+            signed=formats.signed,
             signed_money=formats.signed_money,
             span=formats.span,
         )
         self._environment.globals.update(
-            asset=assets.address, draw=drawing.svg, navigation=navigation, release=__version__
+            asset=assets.address,
+            draw=drawing.svg,
+            lay_out=lay_out,
+            navigation=navigation,
+            release=__version__,
         )
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
