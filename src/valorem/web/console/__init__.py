@@ -5,6 +5,7 @@ from valorem.web.console import (
     catalog,
     change,
     clock,
+    contract_edits,
     contracts,
     credit_accounts,
     customers,
@@ -25,5 +26,5 @@ def add_console(site: Site, watch: Watch) -> None:
     credit_accounts.add(site)  # before customers, whose address takes everything that follows
     for module in (home, events, customers, meters):
         module.add(site, watch)
-    for plain_module in (alerts, catalog, change, contracts, invoices, settlement, clock, settings, search):
+    for plain_module in (alerts, catalog, change, contract_edits, contracts, invoices, settlement, clock, settings, search):
         plain_module.add(site)

@@ -8,6 +8,7 @@ from valorem.core.billing.schedule import contract_period, period_index_at
 from valorem.core.calendar import instant_of
 from valorem.core.catalog.plans import Plan
 from valorem.core.contracts.contract import Contract
+from valorem.core.contracts.edits import Change, SetPlan, SetSeats, Withdraw
 from valorem.core.contracts.effective import effective_plan, phase_at, trial_end
 from valorem.core.errors import InvalidInputError
 from valorem.core.metering.meter import Meter
@@ -15,7 +16,7 @@ from valorem.core.numbers import parse_decimal, plain
 from valorem.core.periods import Interval
 from valorem.engine import contracts as verbs
 from valorem.engine.catalog import catalog_at
-from valorem.engine.contract_changes import set_seats
+from valorem.engine.contract_changes import contract_history, set_seats
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.invoices import list_invoices
@@ -52,6 +53,7 @@ def _show(visit: Visit) -> Page:
         plan = effective_plan(contract, standing, catalog, at)
         listed = catalog.plan(standing.plan)
         phases = listed.phases if standing.phases is None else standing.phases
+        stood = contract_history(tx, contract.id)
         invoices = list_invoices(tx, contract=contract.id, newest_first=True, limit=24)
         stretches = list(_stretches(tx, contract))
         now = tx.now
@@ -73,8 +75,25 @@ def _show(visit: Visit) -> Page:
             "contract", _sentence(contract, now), stretches, now, until, contract.time_zone
         ),
         "invoices": invoices,
+        "stood": stood,
+        "said": _said,
     }
     return Page("console/contract.html", values)
+
+
+def _said(change: Change) -> str:
+    """A change in a few words."""
+    if isinstance(change, SetPlan):
+        return f"plan {change.plan}, catalog version {change.catalog_version}"
+    if isinstance(change, SetSeats):
+        return f"{plain(change.quantity)} {change.key}"
+    if isinstance(change, Withdraw):
+        return f"edit {change.edit} taken back"
+    named = next(
+        (getattr(change, name).id for name in ("override", "discount", "charge", "commitment") if hasattr(change, name)),
+        "",
+    )
+    return f"{change.kind.replace('_', ' ')} {named}".strip()
 
 
 def _priced(plan: Plan, meters: Mapping[str, Meter], at: datetime, zone: str) -> list[Priced]:
