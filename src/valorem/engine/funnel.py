@@ -1,6 +1,6 @@
 """The funnel of a free plan, from recorded facts: contracts, counters, crossings and paywalls."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -9,17 +9,13 @@ from valorem.core.contracts.contract import Contract
 from valorem.core.errors import InvalidInputError, NotFoundError
 from valorem.core.funnel.journeys import Funnel, Journey, Step, by_cohort, funnel_of
 from valorem.core.funnel.report import PlanMargin, WeeklyReport
-from valorem.core.metering.cost import cost_of
 from valorem.core.numbers import ZERO
 from valorem.core.periods import Interval
 from valorem.core.time import quarter_hour_of
-from valorem.engine.assembling import terms_for
-from valorem.engine.catalog import catalog_at, current_catalog
-from valorem.engine.customers import get_customer
+from valorem.engine.catalog import current_catalog
 from valorem.engine.engine import Transaction
+from valorem.engine.margins import ContractMargin, contract_margin
 from valorem.engine.meters import revision_ids
-from valorem.engine.spending import Spending
-from valorem.engine.tallies import live_tallies
 from valorem.store.postgres import contracts, funnel
 
 _PAGE = 500
@@ -152,41 +148,22 @@ def _the_free_plan(catalog: Catalog) -> str:
 
 def _margins(tx: Transaction, week: Interval) -> list[PlanMargin]:
     """Revenue and cost of the contracts that ran, by the plan they ended the week on."""
-    found: dict[tuple[str, str], list[tuple[Decimal, Decimal | None]]] = {}
+    found: dict[tuple[str, str], list[ContractMargin]] = {}
     for contract in _contracts(tx):
         if contract.start >= week.end or (contract.end is not None and contract.end <= week.start):
             continue
-        plan = contract.standing_at(week.end).plan
-        subjects = get_customer(tx, contract.customer).subjects
         inside = Interval(max(week.start, contract.start), min(week.end, contract.end or week.end))
-        spending = Spending(tx, terms_for(tx, contract), subjects)
-        cost = _cost(tx, contract, subjects, inside)
-        found.setdefault((plan, contract.currency), []).append((spending.between(inside), cost))
+        margin = contract_margin(tx, contract, inside)
+        found.setdefault((contract.standing_at(week.end).plan, contract.currency), []).append(margin)
     return [
         PlanMargin(
             plan,
             currency,
-            len(amounts),
-            sum((revenue for revenue, _ in amounts), ZERO),
+            len(margins),
+            sum((each.revenue for each in margins), ZERO),
             None
-            if all(cost is None for _, cost in amounts)
-            else sum((cost or ZERO for _, cost in amounts), ZERO),
+            if all(each.cost is None for each in margins)
+            else sum((each.cost or ZERO for each in margins), ZERO),
         )
-        for (plan, currency), amounts in sorted(found.items())
+        for (plan, currency), margins in sorted(found.items())
     ]
-
-
-def _cost(tx: Transaction, contract: Contract, subjects: Sequence[str], inside: Interval) -> Decimal | None:
-    """What a customer's use cost in an interval; None where no meter of its catalog has a unit cost."""
-    catalog = catalog_at(tx, contract.standing_at(inside.end).catalog_version)
-    costly = [meter for meter in catalog.meters.values() if meter.cost is not None]
-    if not costly:
-        return None
-    read = live_tallies(tx, subjects, costly)
-    total = ZERO
-    for meter in costly:
-        assert meter.cost is not None
-        for _, dimensions, tally in read(meter, [inside.start, inside.end]):
-            values = dict(zip(meter.dimension_names, dimensions, strict=True))
-            total += cost_of(meter.cost, values, tally.n if meter.aggregation.valueless else tally.total)
-    return total

@@ -1,8 +1,9 @@
 """A whole workspace at a glance: what came in last, what falls due next, what was issued, what a search finds."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
+from valorem.core.insight.cohorts import Billed
 from valorem.core.metering.event import Event
 from valorem.engine.engine import Transaction
 from valorem.engine.history import read_recorded
@@ -17,6 +18,7 @@ __all__ = [
     "LatestEvent",
     "Stage",
     "arrivals",
+    "billed_by_customer",
     "customer_names",
     "customers_count",
     "find_names",
@@ -75,6 +77,13 @@ def upcoming(tx: Transaction, *, limit: int = 10) -> list[Due]:
 def issued_by_month(tx: Transaction) -> list[Issued]:
     """Sums of final invoices by month of issue (UTC), oldest first."""
     return overview.issued_by_month(tx.connection, tx.workspace.id)
+
+
+def billed_by_customer(tx: Transaction, *, months: int) -> list[tuple[str, Billed]]:
+    """What each customer was invoiced by month of issue (UTC), in the last months and this one, with its currency."""
+    first = tx.now.year * 12 + tx.now.month - 1 - months
+    since = datetime(first // 12, first % 12 + 1, 1, tzinfo=UTC)
+    return overview.billed_by_customer(tx.connection, tx.workspace.id, since)
 
 
 def stages(tx: Transaction) -> list[Stage]:

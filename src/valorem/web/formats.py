@@ -50,6 +50,16 @@ def bare_money(amount: Decimal | None, currency: str, mark: str = "") -> Markup:
     )
 
 
+def cents(amount: Decimal | None, currency: str) -> Markup:
+    """An amount that is no charge, such as a cost, in the currency's own places; the exact one is its title."""
+    if amount is None:
+        return ABSENT
+    places = Decimal(1).scaleb(-minor_digits(currency))
+    return Markup('<data class="money" value="{}" title="{}">{}</data>').format(
+        plain(amount), plain(amount), money_text(amount.quantize(places), currency)
+    )
+
+
 def signed_money(amount: Decimal, currency: str) -> Markup:
     """A difference with its sign and a word, so that colour is never alone."""
     if not amount:

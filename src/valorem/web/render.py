@@ -36,6 +36,7 @@ class Templates:
         self._environment.filters.update(
             away=formats.away,
             bare_money=formats.bare_money,
+            cents=formats.cents,
             compact=formats.compact,
             date=formats.date_text,
             day=formats.day,

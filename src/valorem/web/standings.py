@@ -21,6 +21,7 @@ from valorem.core.time import quarter_hour_of
 from valorem.engine.contracts import list_contracts
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.invoices import preview_invoice
+from valorem.engine.margins import ContractMargin, contract_margin
 from valorem.engine.overview import Arrival, arrivals, customer_names
 from valorem.store.postgres.batches import subject_hash
 from valorem.store.postgres.contracts import ContractRow
@@ -60,6 +61,7 @@ class Standing:
         share_elapsed: How much of the period is over.
         usage: The lines that charge usage, so far.
         unpriced: Kinds of usage that no price is for.
+        margin: What the running period was charged and cost so far.
     """
 
     contract: str
@@ -75,6 +77,7 @@ class Standing:
     share_elapsed: Decimal
     usage: tuple[Line, ...]
     unpriced: int
+    margin: ContractMargin
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,4 +319,5 @@ def _standing(tx: Transaction, row: ContractRow) -> Standing | None:
         share_elapsed=Decimal(found.elapsed_quarter_hours) / found.total_quarter_hours,
         usage=tuple(line for line in so_far.lines if line.kind == "usage"),
         unpriced=len(so_far.unpriced),
+        margin=contract_margin(tx, contract, Interval(found.period.start, quarter_hour_of(found.at))),
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from valorem.core.insight.cohorts import Billed
 from valorem.store.postgres.batches import unpack_lines
 from valorem.store.postgres.database import Connection
 from valorem.store.postgres.ingest import GROUP
@@ -114,6 +115,17 @@ def issued_by_month(connection: Connection, workspace: int) -> list[Issued]:
         (workspace,),
     )
     return [Issued(**row) for row in rows]
+
+
+def billed_by_customer(connection: Connection, workspace: int, since: datetime) -> list[tuple[str, Billed]]:
+    """What each customer was invoiced by month of issue (UTC) from an instant on, each with its currency."""
+    rows = connection.execute(
+        "SELECT date_trunc('month', issued_at, 'UTC') AS month, currency, customer, sum(total) AS amount"
+        " FROM invoice WHERE workspace = %s AND number IS NOT NULL AND total IS NOT NULL AND status <> 'void'"
+        " AND issued_at >= %s GROUP BY 1, 2, 3 ORDER BY 2, 1, 3",
+        (workspace, since),
+    )
+    return [(row["currency"], Billed(row["month"], row["customer"], row["amount"])) for row in rows]
 
 
 def stages(connection: Connection, workspace: int, now: datetime) -> list[Stage]:

@@ -13,6 +13,7 @@ from valorem.web.console import (
     home,
     invoices,
     meters,
+    revenue,
     search,
     settings,
     settlement,
@@ -24,7 +25,7 @@ from valorem.web.standings import Watch
 def add_console(site: Site, watch: Watch) -> None:
     """Add every page of the console to a site."""
     credit_accounts.add(site)  # before customers, whose address takes everything that follows
-    for module in (home, events, customers, meters):
+    for module in (home, events, customers, meters, revenue):
         module.add(site, watch)
     for plain_module in (alerts, catalog, change, contract_edits, contracts, invoices, settlement, clock, settings, search):
         plain_module.add(site)
