@@ -40,7 +40,9 @@ def furnish(story: Story, theirs: Client) -> None:
     """
     client = story.client
     files = {**_files("catalog"), **_files("studio")}
-    client.apply_catalog(files, message="Studio plan with agents; Team seats at 32", author="dana@example.com")
+    client.apply_catalog(
+        files, message="Studio plan with agents; Team seats at 32", author="dana@example.com"
+    )
     with _told(client):
         contracts = {key: _sign_up(client, key, name, seats) for key, name, seats, _ in _STUDIOS}
         _sign_outcome(client, theirs, contracts["lumen"])
@@ -54,7 +56,9 @@ def furnish(story: Story, theirs: Client) -> None:
         _send(client, [each.event() for each in calls("mar", _MARCH_CALLS, MARCH, NOW)])
         _send(client, [each for key, *_ in _STUDIOS for each in _their_calls(key)])
     client.give_credits("tidepool", "agent_credits", pack="boost", quantity=1, id="boost-1")
-    client.give_credits("northwind", "agent_credits", 500, id="welcome", source="promotional", lasts="3 months")
+    client.give_credits(
+        "northwind", "agent_credits", 500, id="welcome", source="promotional", lasts="3 months"
+    )
     client.set_top_up("northwind", "agent_credits", threshold=400, pack="boost")
     client.place_hold("report-7", "northwind", "agent_credits", 60, lasts_s=86_400)
     client.change_contract(
@@ -112,7 +116,9 @@ def _settle(client: Client) -> None:
         if (after := page.next) is None:
             break
     first, second, third = open_[:3]
-    client.pay_invoice(first.id, amount=(first.total or 0) // 2, reference="bank 0402", provider="bank_transfer")
+    client.pay_invoice(
+        first.id, amount=(first.total or 0) // 2, reference="bank 0402", provider="bank_transfer"
+    )
     client.issue_credit_note(second.id, "an outage on 12 January", lines={"1": "10.00"})
     client.write_off_invoice(third.id, "the customer is insolvent")
 

@@ -1,6 +1,7 @@
 """A credit account on one page: what was left after each day, what burnt it, what is reserved, bought and booked."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -72,10 +73,8 @@ def view_account(
     book = read_book(tx, place, whole=True)
     over: Interval | None = None
     burnt: Sequence[tuple[str | None, Decimal]] = ()
-    try:
+    with suppress(ValoremError):  # its period begins this instant: nothing has happened in it
         over, burnt = credit_burn(tx, customer, credit, by=by)
-    except ValoremError:
-        pass  # its period begins this instant: nothing has happened in it
     row = store.load(tx.connection, place)
     count = row.entries if row is not None else 0
     booked = [each for each, _ in ledger.links(tx.connection, place, after=max(0, count - latest))]

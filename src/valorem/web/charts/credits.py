@@ -41,7 +41,12 @@ def burn_chart(
     else:
         sentence = f"{quantity_text(last)} {unit} left"
     x = {"field": "at", "type": "temporal", "axis": {"title": None, "format": "%-d %b", "grid": False}}
-    y = {"field": "left", "type": "quantitative", "axis": {"title": None, "format": ",.0f"}, "scale": {"zero": True}}
+    y = {
+        "field": "left",
+        "type": "quantitative",
+        "axis": {"title": None, "format": ",.0f"},
+        "scale": {"zero": True},
+    }
     tooltip = [{"field": "day", "title": "Until"}, {"field": "text", "title": "Left"}, {"field": "state"}]
     was = {"filter": {"field": "state", "equal": _WAS}}
     spec = {
@@ -75,7 +80,9 @@ def burn_chart(
             },
         ]
     }
-    table = Table(("Until", "#Left", "State"), [(row["day"], row["text"], row["state"]) for row in reversed(rows)])
+    table = Table(
+        ("Until", "#Left", "State"), [(row["day"], row["text"], row["state"]) for row in reversed(rows)]
+    )
     return Chart(name, sentence, spec, rows, table, as_of=now, height=170)
 
 

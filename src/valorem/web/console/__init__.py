@@ -27,5 +27,16 @@ def add_console(site: Site, watch: Watch) -> None:
     credit_accounts.add(site)  # before customers, whose address takes everything that follows
     for module in (home, events, customers, meters, revenue):
         module.add(site, watch)
-    for plain_module in (alerts, catalog, change, contract_edits, contracts, invoices, settlement, clock, settings, search):
+    for plain_module in (
+        alerts,
+        catalog,
+        change,
+        contract_edits,
+        contracts,
+        invoices,
+        settlement,
+        clock,
+        settings,
+        search,
+    ):
         plain_module.add(site)

@@ -54,9 +54,7 @@ def _show(visit: Visit) -> Page:
     return _page(visit)
 
 
-def _page(
-    visit: Visit, *, preview: ChangePreview | None = None, refused: ValoremError | None = None
-) -> Page:
+def _page(visit: Visit, *, preview: ChangePreview | None = None, refused: ValoremError | None = None) -> Page:
     with visit.reading() as tx:
         row = verbs.get_contract(tx, visit.path("id"))
         contract = row.contract
@@ -78,7 +76,7 @@ def _page(
             key: contract.seats_at(key, now)
             for key in sorted({fee.per for fee in mine.fees.values() if fee.per} | set(contract.seats))
         },
-        "kinds": _kinds(standing.paused, ends=contract.end is not None),
+        "kinds": _kinds(paused=standing.paused, ends=contract.end is not None),
         "kind": kind if kind in _MADE else "plan",
         "preview": preview,
         "moved": () if preview is None else _moved(preview),
@@ -90,7 +88,7 @@ def _page(
     return Page("console/contract_change.html", values, 200 if refused is None else refused.status)
 
 
-def _kinds(paused: bool, *, ends: bool) -> list[tuple[str, str]]:
+def _kinds(*, paused: bool, ends: bool) -> list[tuple[str, str]]:
     hidden = {"pause" if paused else "resume", "" if ends else "renew"}
     return [(key, name) for key, name in _MADE.items() if key not in hidden]
 
@@ -128,9 +126,7 @@ def _submit(visit: Visit) -> Answer:
         return _page(visit, preview=preview)
     said = _MADE.get(form.get("kind", ""), "the change")
     at = changed.edit.effective
-    return Go(
-        f"{visit.home}/contracts/{contract_id}", f"Agreed: {said}, effective {at:%Y-%m-%d %H:%M} UTC."
-    )
+    return Go(f"{visit.home}/contracts/{contract_id}", f"Agreed: {said}, effective {at:%Y-%m-%d %H:%M} UTC.")
 
 
 def _request(tx: Transaction, form: Any, *, applying: bool) -> ChangeRequest:
@@ -181,4 +177,3 @@ def _release(visit: Visit) -> Answer:
         change_contract(tx, contract_id, request, visit.person.email)
         visit.note(tx, visit.deed("contract.release", contract_id, after={"reason": reason}))
     return Go(f"{visit.home}/contracts/{contract_id}", "It is invoiced again.")
-

@@ -90,7 +90,11 @@ def _said(change: Change) -> str:
     if isinstance(change, Withdraw):
         return f"edit {change.edit} taken back"
     named = next(
-        (getattr(change, name).id for name in ("override", "discount", "charge", "commitment") if hasattr(change, name)),
+        (
+            getattr(change, name).id
+            for name in ("override", "discount", "charge", "commitment")
+            if hasattr(change, name)
+        ),
         "",
     )
     return f"{change.kind.replace('_', ' ')} {named}".strip()

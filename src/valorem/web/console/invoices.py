@@ -21,8 +21,8 @@ from valorem.engine.invoices import (
 )
 from valorem.store.postgres.invoices import InvoiceHeader
 from valorem.store.postgres.lives import STATUS_IS
-from valorem.web.console import settlement
 from valorem.web.charts.money import CAUSE_NAMES, difference_chart, waterfall_chart
+from valorem.web.console import settlement
 from valorem.web.site import Answer, Go, Page, Site, Visit
 
 _PAGE = 50

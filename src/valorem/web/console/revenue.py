@@ -26,26 +26,39 @@ _FEWEST = 5
 
 @dataclass(frozen=True, slots=True)
 class Earned:
-    """What something was charged and cost in the running periods so far; no cost where no meter has a unit cost."""
+    """What something was charged and cost in the running periods so far.
+
+    Attributes:
+        key: Of the plan, the meter or the customer.
+        name: For people.
+        currency: Of the amounts.
+        contracts: How many.
+        revenue: What they were charged.
+        known: How many of them have a cost: at least one meter of their catalog has a unit cost.
+        covered: What those were charged.
+        cost: What their use cost; None where no contract has one.
+    """
 
     key: str
     name: str
     currency: str
     contracts: int
     revenue: Decimal
+    known: int
+    covered: Decimal
     cost: Decimal | None
 
     @property
     @exact
     def margin(self) -> Decimal | None:
-        """Revenue less cost."""
-        return None if self.cost is None else self.revenue - self.cost
+        """What contracts with a cost were charged, less that cost."""
+        return None if self.cost is None else self.covered - self.cost
 
     @property
     @exact
     def share(self) -> Decimal | None:
-        """The margin as a share of the revenue."""
-        return None if self.margin is None or not self.revenue else self.margin / self.revenue
+        """The margin as a share of what it is the margin of."""
+        return None if self.margin is None or not self.covered else self.margin / self.covered
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,7 @@ def _show(visit: Visit, watch: Watch) -> Page:
             (each for each in customers if each.margin is not None),
             key=lambda each: (each.margin or ZERO, each.name),
         )[:_MOST_CUSTOMERS],
-        "moved": _moved(billed, now),
+        "moved": _moved(billed),
         "cohorts": _cohorts(billed),
         "fewest": _FEWEST,
         "offered": plans,
@@ -115,49 +128,77 @@ def _by(running: Iterable[Standing], group: Callable[[Standing], tuple[str, str]
     found: dict[tuple[str, str, str], list[Standing]] = {}
     for each in running:
         found.setdefault((*group(each), each.currency), []).append(each)
-    rows = [
-        Earned(
-            key,
-            name,
-            currency,
-            len(all_),
-            sum((each.margin.revenue for each in all_), ZERO),
-            None
-            if all(each.margin.cost is None for each in all_)
-            else sum((each.margin.cost or ZERO for each in all_), ZERO),
+    rows = []
+    for (key, name, currency), all_ in found.items():
+        costed = [(each.margin.revenue, each.margin.cost) for each in all_ if each.margin.cost is not None]
+        rows.append(
+            Earned(
+                key,
+                name,
+                currency,
+                len(all_),
+                sum((each.margin.revenue for each in all_), ZERO),
+                len(costed),
+                sum((revenue for revenue, _ in costed), ZERO),
+                sum((cost for _, cost in costed), ZERO) if costed else None,
+            )
         )
-        for (key, name, currency), all_ in found.items()
-    ]
     return sorted(rows, key=lambda each: (each.currency, -each.revenue, each.name))
 
 
 @exact
 def _by_meter(running: Iterable[Standing]) -> list[Earned]:
     """What use is charged and costs by meter: without fees, of which no meter can say whose they are."""
-    revenue: dict[tuple[str, str], Decimal] = {}
-    cost: dict[tuple[str, str], Decimal] = {}
-    names: dict[str, str] = {}
-    contracts: dict[tuple[str, str], set[str]] = {}
+    found: dict[tuple[str, str], _MeterSum] = {}
     for each in running:
+        costs = {one.key: one for one in each.margin.costs or ()}
+        charged: dict[str, Decimal] = {}
         for line in each.usage:
-            place = (line.key, each.currency)
-            revenue[place] = revenue.get(place, ZERO) + line.amount
-            names.setdefault(line.key, line.description.partition(":")[0])
-            contracts.setdefault(place, set()).add(each.contract)
-        for one in each.margin.costs or ():
-            place = (one.key, each.currency)
-            cost[place] = cost.get(place, ZERO) + one.cost
-            names[one.key] = one.name
+            charged[line.key] = charged.get(line.key, ZERO) + line.amount
+            found.setdefault((line.key, each.currency), _MeterSum(line.description.partition(":")[0]))
+        for key, one in costs.items():
             if one.cost:
-                contracts.setdefault(place, set()).add(each.contract)
+                found.setdefault((key, each.currency), _MeterSum(one.name)).name = one.name
+        for (key, currency), summed in found.items():
+            if currency == each.currency and (key in charged or (key in costs and costs[key].cost)):
+                summed.add(charged.get(key, ZERO), costs[key].cost if key in costs else None)
     return [
-        Earned(key, names[key], currency, len(contracts[key, currency]), revenue.get((key, currency), ZERO), cost.get((key, currency)))
-        for key, currency in sorted(contracts, key=lambda place: (place[1], place[0]))
+        Earned(
+            key,
+            each.name,
+            currency,
+            each.contracts,
+            each.revenue,
+            each.known,
+            each.covered,
+            each.cost if each.known else None,
+        )
+        for (key, currency), each in sorted(found.items(), key=lambda item: (item[0][1], item[0][0]))
     ]
 
 
-def _moved(billed: Sequence[tuple[str, Billed]], now: datetime) -> list[Moved]:
-    """From the month before the last one to the last one that is over; of this month where there are no two."""
+@dataclass
+class _MeterSum:
+    """What one meter's use was charged and cost, contract by contract."""
+
+    name: str
+    contracts: int = 0
+    revenue: Decimal = ZERO
+    known: int = 0
+    covered: Decimal = ZERO
+    cost: Decimal = ZERO
+
+    def add(self, revenue: Decimal, cost: Decimal | None) -> None:
+        self.contracts += 1
+        self.revenue += revenue
+        if cost is not None:
+            self.known += 1
+            self.covered += revenue
+            self.cost += cost
+
+
+def _moved(billed: Sequence[tuple[str, Billed]]) -> list[Moved]:
+    """Between the last two months in which anything was invoiced."""
     found = []
     for currency in sorted({currency for currency, _ in billed}):
         mine = [each for other, each in billed if other == currency]
@@ -172,7 +213,7 @@ def _moved(billed: Sequence[tuple[str, Billed]], now: datetime) -> list[Moved]:
     return found
 
 
-def _cohorts(billed: Sequence[tuple[str, Billed]]) -> list[tuple[str, Sequence[datetime], Sequence[Cohort]]]:
+def _cohorts(billed: Sequence[tuple[str, Billed]]) -> Sequence[tuple[str, Sequence[datetime], Sequence[Cohort]]]:
     found = []
     for currency in sorted({currency for currency, _ in billed}):
         mine = [each for other, each in billed if other == currency]
