@@ -213,7 +213,9 @@ def _moved(billed: Sequence[tuple[str, Billed]]) -> list[Moved]:
     return found
 
 
-def _cohorts(billed: Sequence[tuple[str, Billed]]) -> Sequence[tuple[str, Sequence[datetime], Sequence[Cohort]]]:
+def _cohorts(
+    billed: Sequence[tuple[str, Billed]],
+) -> Sequence[tuple[str, Sequence[datetime], Sequence[Cohort]]]:
     found = []
     for currency in sorted({currency for currency, _ in billed}):
         mine = [each for other, each in billed if other == currency]
