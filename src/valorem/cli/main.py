@@ -20,6 +20,7 @@ from valorem.cli import (
     invoices,
     keys,
     outcomes,
+    portal,
     report,
     webhooks,
     workspaces,
@@ -91,6 +92,7 @@ def command_line(machine: Machine) -> typer.Typer:
     app.command()(demo)
     app.add_typer(invoices.app, name="invoice")
     app.add_typer(outcomes.app, name="outcomes")
+    app.add_typer(portal.app, name="portal")
     app.add_typer(clock.app, name="clock")
     app.add_typer(keys.app, name="keys")
     app.add_typer(workspaces.app, name="workspace")

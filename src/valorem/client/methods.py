@@ -13,6 +13,7 @@ from valorem.client.contract_methods import ContractMethods
 from valorem.client.credit_methods import CreditMethods
 from valorem.client.limit_methods import LimitMethods
 from valorem.client.outcome_methods import OutcomeMethods
+from valorem.client.portal_methods import PortalMethods
 from valorem.client.settlement_methods import SettlementMethods
 
 _lines = msgspec.json.Encoder()
@@ -348,7 +349,7 @@ def close_invoices() -> Call[v.CloseReport]:
     return Call("POST", "/v1/invoices/close", v.CloseReport, once=True, timeout_s=LONG_S)
 
 
-class Methods(SettlementMethods, CreditMethods, LimitMethods, ContractMethods, OutcomeMethods):
+class Methods(SettlementMethods, CreditMethods, LimitMethods, ContractMethods, OutcomeMethods, PortalMethods):
     """The calls as methods."""
 
     health = Method(health)

@@ -17,6 +17,7 @@ from valorem.web.console import add_console
 from valorem.web.entry import Entry
 from valorem.web.live import live_route
 from valorem.web.openid import OpenIdEntry, Provider
+from valorem.web.portal.routes import portal_routes
 from valorem.web.reference import reference_of
 from valorem.web.render import Templates
 from valorem.web.site import Answer, Page, Site
@@ -66,5 +67,6 @@ def pages(
     return [
         live_route(site, watch, stopped),
         *site.routes,
+        *portal_routes(engine, assets, drawing, stopped),
         Route("/assets/{version}/{name}", asset, methods=["GET"]),
     ]

@@ -1,0 +1,1 @@
+"""What a customer sees of a workspace: the portal's settings and its colours."""

@@ -1,0 +1,219 @@
+"""The numbers of the portal's pages, each from the verb that invoices, checks or keeps the ledger; pages and the live stream share them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from valorem.core.billing.invoice import Line
+from valorem.core.billing.projection import Preview
+from valorem.core.billing.schedule import contract_period, period_index_at
+from valorem.core.calendar import add_days, local_date, start_of_day
+from valorem.core.catalog.plans import Plan
+from valorem.core.contracts.contract import Contract
+from valorem.core.errors import ValoremError
+from valorem.core.metering.meter import Meter
+from valorem.core.numbers import ONE, ZERO, exact
+from valorem.core.periods import Interval
+from valorem.core.time import quarter_hour_of
+from valorem.engine.access import Access, access_of
+from valorem.engine.assembling import terms_for
+from valorem.engine.budgets import list_budgets
+from valorem.engine.catalog import catalog_at
+from valorem.engine.contracts import list_contracts
+from valorem.engine.credits.reading import Balance, balances
+from valorem.engine.engine import Transaction
+from valorem.engine.invoices import preview_invoice
+from valorem.engine.spending import spending_of
+from valorem.web.portal.charts import Edge, Point
+from valorem.web.portal.site import Guest
+
+_MOST_CONTRACTS = 50
+_POINTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A contract that runs.
+
+    Attributes:
+        contract: The contract.
+        plan: What it stands on now.
+        preview: Its next invoice; None where that cannot be said now.
+    """
+
+    contract: Contract
+    plan: Plan
+    preview: Preview | None
+
+    @property
+    def plan_name(self) -> str:
+        """For people."""
+        return self.plan.name
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One part of a meter in three parts: what is included, what was granted, what is paid."""
+
+    kind: str
+    used: Decimal
+    of: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Burned:
+    """What was used of one thing, in the order in which it is paid for.
+
+    Attributes:
+        key: Of the meter.
+        name: For people.
+        unit: Of the quantities.
+        used: All of it.
+        blocks: Included first, then what costs money.
+        cost: What the paid part costs so far.
+    """
+
+    key: str
+    name: str
+    unit: str | None
+    used: Decimal
+    blocks: tuple[Block, ...]
+    cost: Decimal
+
+
+def contracts_of(tx: Transaction, guest: Guest) -> list[Contract]:
+    """The customer's contracts in order of their start."""
+    rows = list_contracts(tx, customer=guest.key, limit=_MOST_CONTRACTS)
+    return sorted((row.contract for row in rows), key=lambda each: (each.start, each.id))
+
+
+def running(tx: Transaction, guest: Guest) -> list[Running]:
+    """The contracts that run, the one that started last first."""
+    return [
+        _running(tx, each)
+        for each in reversed(contracts_of(tx, guest))
+        if each.start <= tx.now and (each.end is None or tx.now < each.end)
+    ]
+
+
+def _running(tx: Transaction, contract: Contract) -> Running:
+    standing = contract.standing_at(tx.now)
+    plan = catalog_at(tx, standing.catalog_version).plan(standing.plan)
+    try:
+        return Running(contract, plan, preview_invoice(tx, contract.id))
+    except ValoremError:
+        return Running(contract, plan, None)  # its meters are being counted anew, say
+
+
+@exact
+def burned(tx: Transaction, running_: Running) -> list[Burned]:
+    """What was used this period of everything that is priced: the included part, then the paid part."""
+    preview = running_.preview
+    if preview is None:
+        return []
+    terms = terms_for(tx, running_.contract).at(tx.now)
+    lines = [line for line in preview.so_far.lines if line.kind == "usage" and line.period == preview.period]
+    lines = lines or [
+        line for line in preview.so_far.lines if line.kind == "usage" and line.timing != "adjustment"
+    ]
+    found = []
+    for priced in terms.priced:
+        mine = [line for line in lines if line.key == priced.key]
+        used = sum((line.quantity or ZERO for line in mine), ZERO)
+        included = priced.price.at(tx.now).included
+        free = min(used, included)
+        blocks = [Block("included", free, included)] if included else []
+        if used > free or not included:
+            blocks.append(Block("paid", used - free, used - free))
+        cost = sum((line.amount for line in mine), ZERO)
+        name = priced.price.at(tx.now).name or priced.meter.name or priced.key
+        found.append(Burned(priced.key, name, priced.meter.unit, used, tuple(blocks), cost))
+    return found
+
+
+def spent_by_day(tx: Transaction, guest: Guest) -> tuple[list[Point], Point | None, Interval | None]:
+    """What the running period has come to at some ends of days until now, and at its end if use goes on."""
+    spending = spending_of(tx, guest.key)
+    if spending is None:
+        return [], None, None
+    contract = spending.terms.contract
+    period = contract_period(contract, period_index_at(contract, tx.now))
+    assert period is not None  # it runs
+    inside = period.interval
+    edges = [at for at in _days(inside, contract.time_zone) if inside.start < at < tx.now]
+    step = max(1, -(-len(edges) // _POINTS))
+    chosen = [*edges[step - 1 :: step], quarter_hour_of(tx.now)]
+    points = [Point(inside.start, ZERO)]
+    points += [
+        Point(at, spending.between(Interval(inside.start, at), of="everything"))
+        for at in dict.fromkeys(chosen)
+        if at > inside.start
+    ]
+    if points[-1].at < tx.now:
+        whole = spending.between(Interval(inside.start, inside.end), of="everything")
+        points.append(Point(tx.now, whole))
+    return points, Point(inside.end, spending.projected(period)), inside
+
+
+def _days(inside: Interval, zone: str) -> list[datetime]:
+    day, found = local_date(inside.start, zone), []
+    while (at := start_of_day(day, zone)) < inside.end:
+        found.append(at)
+        day = add_days(day, 1)
+    return found
+
+
+def budget_edges(tx: Transaction, guest: Guest) -> list[Edge]:
+    """The budgets of the whole billing period, as lines to stay under."""
+    return [
+        Edge(
+            each.budget.amount,
+            guest.words.say("stops new use") if each.budget.kind == "hard" else guest.words.say("tells you"),
+        )
+        for each in list_budgets(tx, guest.key)
+        if each.budget.window.kind == "billing_period" and each.budget.meter is None and not each.budget.where
+    ]
+
+
+def limits_of(tx: Transaction, guest: Guest) -> list[Access]:
+    """What the customer may do; nothing before a catalog was applied."""
+    try:
+        return access_of(tx, guest.key)
+    except ValoremError:
+        return []
+
+
+def credits_of(tx: Transaction, guest: Guest) -> list[Balance]:
+    """The balances; none where there are no credits."""
+    try:
+        return balances(tx, guest.key)
+    except ValoremError:
+        return []
+
+
+@exact
+def share(part: Decimal, whole: Decimal) -> Decimal:
+    """How much of something, at most all of it, to a thousandth."""
+    if whole <= 0:
+        return ONE if part > 0 else ZERO
+    return min(ONE, max(ZERO, part / whole)).quantize(ONE.scaleb(-3))
+
+
+@exact
+def total_of(lines: Sequence[Line]) -> Decimal:
+    """The sum of lines."""
+    return sum((line.amount for line in lines), ZERO)
+
+
+def catalog_meter(tx: Transaction, running_: Running, key: str) -> Meter | None:
+    """A meter as the catalog version of a contract has it."""
+    return catalog_at(tx, running_.contract.catalog_version).meters.get(key)
+
+
+@exact
+def width(burned_: Burned, kind: str) -> Decimal:
+    """How wide a part of a meter is drawn, of a hundred: all that is included, or all that is used where that is more."""
+    block = next(each for each in burned_.blocks if each.kind == kind)
+    whole = max(burned_.used, sum((each.of for each in burned_.blocks if each.kind == "included"), ZERO))
+    return (share(block.used, whole) * 100).quantize(ONE.scaleb(-1))
