@@ -60,9 +60,11 @@ class ThisMachine:
     def examine(self, settings: Settings) -> "Sequence[Finding]":
         """Let the doctor look, at the running server's database or at one started for that."""
         from valorem.engine.doctor import examine
+        from valorem.store.vault import open_vault
 
         with database_of(settings, running=True) as url:
-            return examine(url, settings.data, real_now, settings.clickhouse_url)
+            vault = open_vault(settings.data, settings.secret_keys, make=False)
+            return examine(url, settings.data, real_now, settings.clickhouse_url, vault)
 
 
 def real_now() -> datetime:
@@ -177,6 +179,7 @@ def serve(
         from valorem.engine.worker import Worker
         from valorem.store.postgres.database import Database
         from valorem.store.postgres.migrate import upgrade
+        from valorem.store.vault import open_vault
 
         upgrade(url)
         database = Database(url, size=settings.connections)
@@ -186,7 +189,9 @@ def serve(
             real_now,
             warehouse=warehouse_of(settings),
             payments=payment_providers(settings),
+            vault=open_vault(settings.data, settings.secret_keys),
         )
+        _seal_secrets(engine)
         _ensure_live(engine, settings, new_admin_key=new_admin_key, say=say)
         ingestor = Ingestor(engine, writers=settings.ingest_writers)
         stack.callback(ingestor.drain, INGEST_S)
@@ -306,6 +311,17 @@ def _ensure_live(
     path = settings.data / KEY_FILE
     _write_private(path, issued.key + "\n")
     say(f"admin key of the live workspace, shown this once and kept in {path}:\n{issued.key}")
+
+
+def _seal_secrets(engine: "Engine") -> None:
+    """Let the newest key seal every signing secret, so that an older one can be taken away after a start."""
+    from valorem.engine.webhooks import reseal
+    from valorem.engine.workspaces import list_workspaces
+
+    for workspace in list_workspaces(engine):
+        with engine.transaction(workspace.id) as tx:
+            if sealed := reseal(tx):
+                log.info("sealed the secrets of %d endpoints of workspace %s anew", sealed, workspace.name)
 
 
 def _provider_of(settings: Settings) -> "Provider | None":

@@ -18,6 +18,7 @@ _SECRET = (
     "clickhouse_url",
     "database_url",
     "openid_client_secret",
+    "secret_keys",
     "smtp_url",
     "stripe_api_key",
     "stripe_webhook_secrets",
@@ -105,6 +106,12 @@ class Settings:
         False,
         _yes_or_no,
         "yes lets webhooks go to this machine itself (valorem webhooks listen), no refuses that; never yes in production.",
+    )
+    secret_keys: str | None = _setting(
+        None,
+        str,
+        "Keys that seal signing secrets in the database: 32 bytes in base64 each, with commas between, the newest first;"
+        " the one in secret.key of the data folder where left out. The same for every server of one database.",
     )
     smtp_url: str | None = _setting(
         None, str, "Mail server for notices: smtps://user:password@host:465, or smtp://host:587 for STARTTLS."

@@ -1,6 +1,7 @@
 """From the outbox to a real receiver: at least once, signed, one id for ever; a dead one delays nobody."""
 
 import asyncio
+import dataclasses
 import json
 import logging
 from collections.abc import Callable, Coroutine, Iterator
@@ -25,6 +26,7 @@ from valorem.engine.webhooks import (
     list_attempts,
     list_deliveries,
     replay,
+    reseal,
     rotate_secret,
     send_test,
     update_endpoint,
@@ -35,6 +37,7 @@ from valorem.integrations.slack import SlackSender
 from valorem.integrations.webhooks import WebhookSender
 from valorem.store.postgres.deliveries import Attempt
 from valorem.store.postgres.webhooks import Endpoint
+from valorem.store.vault import Vault
 
 
 @pytest.fixture
@@ -72,7 +75,7 @@ def cross(door: Doorkeeper, count: int = 8) -> None:
         door.shop.use("ada", 1, NOON)
 
 
-def test_a_crossing_arrives_signed(door, there):
+def test_d4_a_crossing_arrives_signed(door, there):
     endpoint = listen(door, there, topics=["alert.*"])
     with delivering(door.shop.engine):
         cross(door)
@@ -103,7 +106,7 @@ def test_only_what_an_endpoint_wants_goes_there(door, there):
     assert [json.loads(one.body)["data"]["customer"] for one in there.received] == ["ada"]
 
 
-def test_a_rotation_signs_with_both_secrets(door, there):
+def test_d4_a_rotation_signs_with_both_secrets(door, there):
     old = listen(door, there)
     engine = door.shop.engine
     with engine.transaction(door.shop.workspace) as tx:
@@ -128,7 +131,7 @@ def _fresh(headers: dict[str, str], secret: str, sent: Received) -> dict[str, st
     }
 
 
-def test_a_failure_is_tried_again_with_the_same_id_and_the_log_shows_it(door, there):
+def test_d3_a_failure_is_tried_again_with_the_same_id_and_the_log_shows_it(door, there):
     engine = door.shop.engine
     endpoint = listen(door, there)
     leased = _take_one(door, there)
@@ -150,9 +153,7 @@ def test_a_failure_is_tried_again_with_the_same_id_and_the_log_shows_it(door, th
     assert again.outgoing.notices[0].id == leased.outgoing.notices[0].id
 
 
-def test_a_dispatcher_killed_between_sending_and_noting_sends_again_with_the_same_id(
-    door, there, monkeypatch
-):
+def test_d2_what_nobody_noted_is_sent_again_with_the_same_id_once_its_lease_ends(door, there, monkeypatch):
     engine = door.shop.engine
     listen(door, there)
     first = _take_one(door, there)
@@ -162,7 +163,7 @@ def test_a_dispatcher_killed_between_sending_and_noting_sends_again_with_the_sam
     assert second.outgoing.notices[0].id == first.outgoing.notices[0].id
 
 
-def test_410_disables_at_once_and_says_so(door, there):
+def test_d3_410_disables_at_once_and_says_so(door, there):
     there.answer = lambda _: (410, {}, b"")
     endpoint = listen(door, there)
     with delivering(door.shop.engine):
@@ -177,7 +178,7 @@ def test_410_disables_at_once_and_says_so(door, there):
         there.wait_for(2)
 
 
-def test_one_dead_endpoint_does_not_delay_another(door, there):
+def test_d6_one_dead_endpoint_does_not_delay_another(door, there):
     def hang(_: object) -> tuple[int, dict[str, str], bytes]:
         sleep(2)
         return 500, {}, b""
@@ -195,7 +196,7 @@ def test_one_dead_endpoint_does_not_delay_another(door, there):
             assert len(dead.received) <= 3 * 2
 
 
-def test_secrets_stay_out_of_logs_and_the_delivery_history(door, there, caplog):
+def test_d7_secrets_stay_out_of_logs_and_the_delivery_history(door, there, caplog):
     caplog.set_level(logging.DEBUG)
     endpoint = listen(door, there)
     canary = "vl_live_canarycanarycanary"
@@ -230,7 +231,7 @@ def test_slack_gets_text_and_digests_go_together(door, there):
     assert "100%" in text
 
 
-def test_every_message_has_its_outbox_row_or_neither(door):
+def test_d1_a_crossing_and_its_message_stand_together_or_not_at_all(door):
     """A crossing without its message, or a message without its crossing, would be a lie to one side."""
     cross(door, 10)
     with door.shop.engine.transaction(door.shop.workspace) as tx:
@@ -313,3 +314,76 @@ def _wait_until(true: Callable[[], bool]) -> None:
     while not true():
         assert monotonic() < deadline
         sleep(0.05)
+
+
+def test_d3_the_whole_schedule_of_75_hours_on_a_clock(door, there):
+    """A receiver that always fails is called ten times, never earlier than the schedule, the breaker or it itself says."""
+    endpoint = listen(door, there)
+    clock = [datetime(2026, 6, 1, tzinfo=UTC)]
+    engine = Engine(door.shop.engine.database, lambda: clock[0])
+    cross(door)
+    began, called = clock[0], []
+    while True:
+        with engine.transaction(door.shop.workspace) as tx:
+            (row,) = list_deliveries(tx, endpoint.id) or (None,)
+            health = get_endpoint(tx, endpoint.id).health
+        if row is not None:
+            if row.state == "failed":
+                break
+            earliest = max(row.next_at, health.open_until or row.next_at)
+            clock[0] = earliest - timedelta(microseconds=1)
+            assert take(engine, door.shop.workspace, {}) == []
+            clock[0] = earliest
+        (leased,) = take(engine, door.shop.workspace, {})
+        called.append(clock[0] - began)
+        settle(engine, leased, Outcome(503, "answered 503", retry_after_s=7), 0.5)
+    assert len(called) == len(SCHEDULE_S)
+    assert timedelta(seconds=sum(SCHEDULE_S)) <= called[-1] <= timedelta(seconds=sum(SCHEDULE_S)) * 1.1
+    assert called[1] == timedelta(seconds=7)  # it asked for more than the five seconds of the schedule
+
+
+def test_d6_an_endpoint_that_took_nothing_for_days_is_disabled_with_a_notice(door, there):
+    endpoint = listen(door, there)
+    leased = _take_one(door, there)
+    later = Engine(door.shop.engine.database, lambda: door.shop.engine.real_now() + timedelta(days=5))
+    settle(door.shop.engine, leased, Outcome(500, "answered 500"), 0.5)
+    assert _state(door, endpoint) == "active"
+    settle(later, leased, Outcome(500, "answered 500"), 0.5)
+    assert _state(door, endpoint) == "disabled"
+    (told,) = door.notices("endpoint.disabled")
+    assert "nothing for days" in told["payload"]["reason"]
+
+
+def test_secrets_are_sealed_in_the_database_and_a_new_key_takes_over(door, there):
+    def stored() -> str:
+        with door.shop.engine.transaction(door.shop.workspace) as tx:
+            row = tx.connection.execute("SELECT secret, old_secret FROM endpoint").fetchone()
+        assert row is not None
+        return f"{row['secret']} {row['old_secret']}"
+
+    plain = listen(door, there)  # made by an installation that had no key yet
+    assert (plain.secret or "-") in stored()
+    old, new = Vault([b"o" * 32]), Vault([b"n" * 32, b"o" * 32])
+    for vault in (old, new):
+        engine = dataclasses.replace(door.shop.engine, vault=vault)
+        with engine.transaction(door.shop.workspace) as tx:
+            assert reseal(tx) == 1
+            assert reseal(tx) == 0
+        assert (plain.secret or "-") not in stored()
+    only_new = dataclasses.replace(door.shop.engine, vault=Vault([b"n" * 32]))
+    with only_new.transaction(door.shop.workspace) as tx:
+        rotated = rotate_secret(tx, plain.id, real_now=only_new.real_now())
+    assert (rotated.secret or "-") not in stored()
+    cross(door)
+    (leased,) = take(only_new, door.shop.workspace, {})
+    assert leased.outgoing.secrets == (rotated.secret, plain.secret)
+
+
+def test_a_lost_key_is_an_error_in_the_delivery_log_and_not_a_wrong_signature(door, there):
+    sealing = dataclasses.replace(door.shop.engine, vault=Vault([b"k" * 32]))
+    with sealing.transaction(door.shop.workspace) as tx:
+        create_endpoint(tx, kind="webhook", address=there.url, loopback=True)
+    cross(door)
+    (leased,) = take(door.shop.engine, door.shop.workspace, {})
+    assert leased.outgoing.secrets == ()
+    assert "not here" in (leased.problem or "")

@@ -47,7 +47,7 @@ def _live(url: str, workspace: int, seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_every_crossing_is_told_once_through_kills_and_rivals(database_url: str) -> None:
+def test_d1_every_crossing_is_told_once_through_kills_and_rivals(database_url: str) -> None:
     context = multiprocessing.get_context("spawn")
     with doorkeepers(database_url) as door:
         for customer in range(CUSTOMERS):

@@ -15,10 +15,12 @@ from valorem.core.delivery.texts import Notice, redacted
 from valorem.core.ids import PARTS, identity
 from valorem.core.time import write_instant
 from valorem.engine.engine import Engine, Transaction
+from valorem.engine.webhooks import open_secrets
 from valorem.store.postgres import deliveries, outbox, webhooks
 from valorem.store.postgres.deliveries import Attempt, Due
 from valorem.store.postgres.outbox import Message
 from valorem.store.postgres.webhooks import Endpoint
+from valorem.store.vault import UnreadableSecretError
 
 LEASE = timedelta(seconds=60)
 AT_ONCE = 4
@@ -72,11 +74,12 @@ class Sender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """Deliveries that are this process's to attempt now, in one go."""
+    """Deliveries that are this process's to attempt now, in one go; or a ``problem`` that keeps them from being sent."""
 
     workspace: int
     outgoing: Outgoing
     due: tuple[Due, ...]
+    problem: str | None = None
 
 
 def take(engine: Engine, workspace: int, busy: Mapping[str, int]) -> list[Leased]:
@@ -160,9 +163,14 @@ def _lease(tx: Transaction, endpoint: Endpoint, now: datetime, places: int) -> l
     if not due:
         return []
     together = [tuple(due)] if digests else [(one,) for one in due]
-    secrets = endpoint.secrets_at(now)
+    try:
+        secrets, problem = open_secrets(tx, endpoint, now), None
+    except UnreadableSecretError as error:
+        secrets, problem = (), f"{error.message}: {error.hint}"
     return [
-        Leased(tx.workspace.id, Outgoing(endpoint, tuple(one.notice for one in group), secrets), group)
+        Leased(
+            tx.workspace.id, Outgoing(endpoint, tuple(one.notice for one in group), secrets), group, problem
+        )
         for group in together
     ]
 

@@ -96,6 +96,8 @@ class Deliverer:
                 self._wake.set()
 
     async def _outcome(self, leased: Leased) -> Outcome:
+        if leased.problem is not None:
+            return Outcome(None, leased.problem)
         sender = self._senders.get(leased.outgoing.endpoint.kind)
         if sender is None:
             return Outcome(None, f"this server sends no {leased.outgoing.endpoint.kind}: it is not set up")

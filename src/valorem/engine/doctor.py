@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from valorem.core.errors import OverloadedError
 from valorem.store.postgres.database import Connection
 from valorem.store.postgres.migrate import current_and_head
+from valorem.store.vault import Vault
 from valorem.store.warehouse.connecting import ConnectingClient
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -44,7 +45,11 @@ class Finding:
 
 
 def examine(
-    url: str, data: Path, real_now: Callable[[], datetime], clickhouse_url: str | None = None
+    url: str,
+    data: Path,
+    real_now: Callable[[], datetime],
+    clickhouse_url: str | None = None,
+    vault: Vault | None = None,
 ) -> list[Finding]:
     """Look at everything, changing nothing.
 
@@ -53,6 +58,7 @@ def examine(
         data: The data folder.
         real_now: The real time.
         clickhouse_url: Of the warehouse, where it is no folder.
+        vault: What seals secrets.
     """
     findings = [_versions(), _disk(data)]
     if clickhouse_url is not None:
@@ -61,7 +67,7 @@ def examine(
         with psycopg.connect(
             url.replace("postgresql+psycopg://", "postgresql://", 1), row_factory=dict_row, connect_timeout=5
         ) as connection:
-            findings += _database(connection, url, real_now)
+            findings += _database(connection, url, real_now, vault or Vault())
     except psycopg.OperationalError as error:
         first_line = str(error).splitlines()[0]
         findings.append(
@@ -91,7 +97,9 @@ def _clickhouse(url: str) -> Finding:
     return Finding("ClickHouse", "ok", str(found))
 
 
-def _database(connection: Connection, url: str, real_now: Callable[[], datetime]) -> Iterator[Finding]:
+def _database(
+    connection: Connection, url: str, real_now: Callable[[], datetime], vault: Vault
+) -> Iterator[Finding]:
     yield _server_version(connection)
     yield from _durability(connection)
     yield _clock(connection, real_now)
@@ -104,6 +112,7 @@ def _database(connection: Connection, url: str, real_now: Callable[[], datetime]
     yield _backfills(connection)
     yield _warehouse(connection)
     yield _overdue(connection, real_now)
+    yield _secrets(connection, vault)
 
 
 def _versions() -> Finding:
@@ -187,6 +196,23 @@ def _warehouse(connection: Connection) -> Finding:
             "warehouse", "warn", text, "see that a worker runs: history is read more slowly without it"
         )
     return Finding("warehouse", "ok", text)
+
+
+def _secrets(connection: Connection, vault: Vault) -> Finding:
+    rows = connection.execute(
+        "SELECT unnest(ARRAY[secret, old_secret]) AS secret FROM endpoint WHERE state = 'active'"
+    )
+    stored = [row["secret"] for row in rows if row["secret"] is not None]
+    lost = sum(not vault.opens(each) for each in stored)
+    behind = sum(not vault.is_current(each) for each in stored)
+    if lost:
+        text = f"{lost} of {len(stored)} signing secrets are sealed with a key that is not here"
+        way_out = "bring back secret.key or VALOREM_SECRET_KEYS; else rotate: valorem webhooks rotate"
+        return Finding("secrets", "fail", text, way_out)
+    if behind:
+        text = f"{behind} of {len(stored)} signing secrets are not sealed with the newest key"
+        return Finding("secrets", "warn", text, "start the server once: it seals them anew")
+    return Finding("secrets", "ok", f"{len(stored)} signing secrets, sealed")
 
 
 def _overdue(connection: Connection, real_now: Callable[[], datetime]) -> Finding:

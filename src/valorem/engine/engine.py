@@ -11,6 +11,7 @@ from valorem.core.payments.provider import PaymentProvider
 from valorem.core.workspace import Workspace
 from valorem.store.postgres import workspaces
 from valorem.store.postgres.database import Connection, Database
+from valorem.store.vault import Vault
 from valorem.store.warehouse.rows import Warehouse
 
 R = TypeVar("R")
@@ -26,6 +27,7 @@ class Transaction:
         now: The workspace's time when the transaction began: real time for live, its own clock for a sandbox.
         limits: The declared limits in force.
         warehouse: Where history is read faster than from recorded batches; None where there is none.
+        vault: Seals secrets that are kept in the database.
         memo: What this transaction has read and nothing in it changes; a verb that changes it forgets it.
     """
 
@@ -34,6 +36,7 @@ class Transaction:
     now: datetime
     limits: Limits
     warehouse: Warehouse | None = None
+    vault: Vault = field(default_factory=Vault, repr=False)
     memo: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, key: Hashable, read: Callable[[], R]) -> R:
@@ -54,6 +57,7 @@ class Engine:
         limits: The declared limits.
         warehouse: Where history is exported to; None keeps it in the database alone.
         payments: Whoever takes money, by name.
+        vault: Seals secrets that are kept in the database; without one they are kept as they are.
     """
 
     database: Database
@@ -61,6 +65,7 @@ class Engine:
     limits: Limits = field(default_factory=Limits)
     warehouse: Warehouse | None = None
     payments: Mapping[str, PaymentProvider] = field(default_factory=dict)
+    vault: Vault = field(default_factory=Vault, repr=False)
 
     @contextmanager
     def transaction(
@@ -80,5 +85,5 @@ class Engine:
         with self.database.workspace(workspace, snapshot=snapshot, read_only=read_only) as connection:
             found = workspaces.load(connection, workspace)
             yield Transaction(
-                connection, found, found.clock_at or self.real_now(), self.limits, self.warehouse
+                connection, found, found.clock_at or self.real_now(), self.limits, self.warehouse, self.vault
             )

@@ -20,6 +20,7 @@ from valorem.store.postgres import deliveries, outbox, webhooks
 from valorem.store.postgres.deliveries import Attempt, DeliveryRow
 from valorem.store.postgres.outbox import Message
 from valorem.store.postgres.webhooks import Endpoint
+from valorem.store.vault import UnreadableSecretError
 
 _MOST_ENDPOINTS = 50
 _MOST_REPLAYED = 10_000
@@ -77,7 +78,7 @@ def create_endpoint(
         health=Health(),
         created_at=tx.now,
     )
-    webhooks.insert(tx.connection, tx.workspace.id, made)
+    webhooks.insert(tx.connection, tx.workspace.id, _sealed(tx, made))
     return made
 
 
@@ -148,8 +149,56 @@ def rotate_secret(tx: Transaction, endpoint: str, *, real_now: datetime) -> Endp
     if before.secret is None:
         raise UnprocessableError(f"{before.kind} endpoints are not signed", field="endpoint")
     secret = new_secret()
-    webhooks.rotate(tx.connection, tx.workspace.id, endpoint, secret, real_now + _OVERLAP)
-    return replace(before, secret=secret, old_secret=before.secret, old_secret_until=real_now + _OVERLAP)
+    until = real_now + _OVERLAP
+    webhooks.rotate(
+        tx.connection, tx.workspace.id, endpoint, tx.vault.seal(secret, about(tx, endpoint)), until
+    )
+    return replace(before, secret=secret, old_secret=before.secret, old_secret_until=until)
+
+
+def about(tx: Transaction, endpoint: str) -> str:
+    """What an endpoint's sealed secrets are secrets of."""
+    return f"workspace {tx.workspace.id} endpoint {endpoint}"
+
+
+def open_secrets(tx: Transaction, endpoint: Endpoint, now: datetime) -> tuple[str, ...]:
+    """What signs now; a secret that cannot be opened signs nothing, and where none is left nothing may be sent.
+
+    Raises:
+        UnreadableSecretError: If none of them opens.
+    """
+    opened: list[str] = []
+    failed: UnreadableSecretError | None = None
+    for stored in endpoint.secrets_at(now):
+        try:
+            opened.append(tx.vault.open(stored, about(tx, endpoint.id)))
+        except UnreadableSecretError as error:
+            failed = error
+    if failed is not None and not opened:
+        raise failed
+    return tuple(opened)
+
+
+def reseal(tx: Transaction) -> int:
+    """Seal every secret of the workspace with the newest key, where it is not yet; how many endpoints that changed."""
+    changed = 0
+    for endpoint in webhooks.load_all(tx.connection, tx.workspace.id):
+        stored = [endpoint.secret, endpoint.old_secret]
+        if all(each is None or tx.vault.is_current(each) for each in stored):
+            continue
+        if all(each is None or tx.vault.opens(each) for each in stored):
+            name = about(tx, endpoint.id)
+            fresh = [
+                None if each is None else tx.vault.seal(tx.vault.open(each, name), name) for each in stored
+            ]
+            changed += webhooks.reseal(tx.connection, tx.workspace.id, endpoint, fresh[0], fresh[1])
+    return changed
+
+
+def _sealed(tx: Transaction, made: Endpoint) -> Endpoint:
+    return (
+        made if made.secret is None else replace(made, secret=tx.vault.seal(made.secret, about(tx, made.id)))
+    )
 
 
 def list_deliveries(

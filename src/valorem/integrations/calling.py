@@ -3,6 +3,8 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from time import monotonic
 
@@ -44,6 +46,9 @@ class Caller:
         self._loopback = loopback
         self._resolver = resolver
         self._timeout_s = timeout_s
+        self._trust = (
+            httpx.create_ssl_context()
+        )  # reading every authority's certificate takes longer than a call
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
         """Post once. Redirects are failures; of a long answer no more than 64 kB are read."""
@@ -65,7 +70,9 @@ class Caller:
         address = await self._checked(target)
         literal = f"[{address}]" if ":" in address else address
         async with (
-            httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=self._timeout_s) as client,
+            httpx.AsyncClient(
+                trust_env=False, follow_redirects=False, timeout=self._timeout_s, verify=self._trust
+            ) as client,
             client.stream(
                 "POST",
                 f"{target.scheme}://{literal}:{target.port}{target.path}",
@@ -97,7 +104,16 @@ class Caller:
 
 
 def _seconds(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 9 else None
+    """What ``Retry-After`` asks for, in seconds or as a date; None where it is neither."""
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and len(text) < 9:
+        return int(text)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0, int((at - datetime.now(UTC)).total_seconds())) if at.tzinfo is not None else None
 
 
 def _ms(began: float) -> int:

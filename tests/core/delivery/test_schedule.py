@@ -9,7 +9,7 @@ from valorem.core.delivery.schedule import DISABLED_AFTER, SCHEDULE_S, Health, d
 NOW = datetime(2026, 3, 5, 12, 30, tzinfo=UTC)
 
 
-def test_the_schedule_is_that_of_the_specification():
+def test_d3_the_schedule_is_that_of_the_specification():
     assert sum(SCHEDULE_S) == 75 * 3600 + 35 * 60 + 5
     at, attempts = NOW, 1
     while (following := next_attempt_at(attempts, at, 0.5)) is not None:
@@ -19,20 +19,20 @@ def test_the_schedule_is_that_of_the_specification():
 
 
 @pytest.mark.parametrize("chance", [0.0, 0.3, 1.0])
-def test_jitter_spreads_every_pause(chance):
+def test_d3_jitter_spreads_every_pause(chance):
     for attempts in range(1, len(SCHEDULE_S)):
         at = next_attempt_at(attempts, NOW, chance)
         assert at is not None
         assert at - NOW == timedelta(seconds=SCHEDULE_S[attempts] * (0.5 + chance))
 
 
-def test_a_receiver_may_ask_for_a_longer_pause_but_not_for_ever_or_a_shorter_one():
+def test_d3_a_receiver_may_ask_for_a_longer_pause_but_not_for_ever_or_a_shorter_one():
     assert next_attempt_at(1, NOW, 0.5, 120) == NOW + timedelta(seconds=120)
     assert next_attempt_at(1, NOW, 0.5, 10**8) == NOW + timedelta(days=1)
     assert next_attempt_at(5, NOW, 0.5, 1) == NOW + timedelta(seconds=SCHEDULE_S[5])
 
 
-def test_the_breaker_opens_at_the_fifth_failure_and_lets_one_through_after():
+def test_d6_the_breaker_opens_at_the_fifth_failure_and_lets_one_through_after():
     health = Health()
     for _ in range(4):
         health = health.after_failure(NOW)
@@ -45,7 +45,7 @@ def test_the_breaker_opens_at_the_fifth_failure_and_lets_one_through_after():
     assert health.after_success() == Health()
 
 
-def test_days_of_failures_are_hopeless():
+def test_d6_days_of_failures_are_hopeless():
     health = Health().after_failure(NOW)
     for day in range(1, 10):
         health = health.after_failure(NOW + timedelta(days=day))

@@ -62,7 +62,7 @@ from valorem.core.errors import InvalidInputError
         "",
     ],
 )
-def test_what_is_refused_when_it_is_saved(url):
+def test_d5_what_is_refused_when_it_is_saved(url):
     with pytest.raises(InvalidInputError) as refused:
         parse_target(url)
     assert refused.value.field == "url"
@@ -107,7 +107,7 @@ def test_this_machine_may_be_called_where_that_is_allowed():
         ("192.88.99.1", False),
     ],
 )
-def test_what_may_be_connected_to(address, allowed):
+def test_d5_what_may_be_connected_to(address, allowed):
     assert (refusal(ip_address(address)) is None) is allowed
 
 

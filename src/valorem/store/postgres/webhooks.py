@@ -25,7 +25,7 @@ class Endpoint:
         topics: Which; empty takes all. ``alert.*`` takes everything that begins so.
         customer: Only about this customer.
         digest: ``at_once``, ``hourly`` or ``daily``.
-        secret: Signs.
+        secret: Signs; sealed as it is stored.
         old_secret: Signs as well, until ``old_secret_until``.
         old_secret_until: See there.
         state: Whether it is called.
@@ -149,6 +149,18 @@ def rotate(connection: Connection, workspace: int, endpoint: str, secret: str, o
         "UPDATE endpoint SET old_secret = secret, old_secret_until = %s, secret = %s WHERE workspace = %s AND id = %s",
         (old_until, secret, workspace, endpoint),
     )
+
+
+def reseal(
+    connection: Connection, workspace: int, before: Endpoint, secret: str | None, old_secret: str | None
+) -> bool:
+    """Store its secrets sealed anew, unless somebody changed them meanwhile; whether that was done."""
+    found = connection.execute(
+        "UPDATE endpoint SET secret = %s, old_secret = %s WHERE workspace = %s AND id = %s"
+        " AND secret IS NOT DISTINCT FROM %s AND old_secret IS NOT DISTINCT FROM %s",
+        (secret, old_secret, workspace, before.id, before.secret, before.old_secret),
+    )
+    return found.rowcount > 0
 
 
 def delete(connection: Connection, workspace: int, endpoint: str) -> bool:
