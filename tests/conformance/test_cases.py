@@ -9,6 +9,8 @@ import pytest
 from tests.conformance.runner import Case, equal, load_adapters, read_cases, report, run, run_case
 
 FOLDER = Path(__file__).parents[2] / "../shared/cases"
+#: Further parameters of the kinds of outcomes, worked out by hand.
+VARIANTS = Path(__file__).parent / "outcome_variants.json"
 
 
 @pytest.mark.skipif(not FOLDER.is_dir(), reason="no ../shared/cases beside this checkout")
@@ -18,6 +20,13 @@ def test_no_supported_case_fails():
     assert results
     failed = [result for result in results if result.outcome == "failed"]
     assert not failed, "\n".join(report(failed))
+
+
+def test_no_variant_of_an_outcome_fails():
+    load_adapters()
+    results = run(read_cases([VARIANTS]))
+    missed = [result for result in results if result.outcome != "passed"]
+    assert results and not missed, "\n".join(report(missed))
 
 
 @pytest.mark.parametrize(

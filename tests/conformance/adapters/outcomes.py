@@ -1,19 +1,19 @@
 """Outcomes: outcome.states, .time, .late, .definition, .returns, .dedupe, .attribution."""
 
 import re
+from calendar import month_name as month_names
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tests.conformance.adapters.pricing import asked, number, tiered
+from tests.conformance.adapters.pricing import asked, tiered
 from tests.conformance.runner import Inputs, Unsupported, adapter
 from valorem.core.calendar import local_date
 from valorem.core.metering.event import Event
 from valorem.core.numbers import ZERO
 from valorem.core.outcomes.activities import activities_known, activities_of
-from valorem.core.outcomes.attribution import attributed, split, weights
 from valorem.core.outcomes.billing import PeriodBill, bill
 from valorem.core.outcomes.definition import OutcomeDefinition
 from valorem.core.outcomes.durations import Clock, parse_duration, window_end, write_duration
@@ -21,15 +21,16 @@ from valorem.core.outcomes.evidence import CompiledOutcome, Evidence, known_by
 from valorem.core.outcomes.fold import fold
 from valorem.core.outcomes.frame import UTC_MONTHS, Frame
 from valorem.core.outcomes.governing import Definitions, Governed
-from valorem.core.outcomes.grouping import charged_once
 from valorem.core.outcomes.signing import DefinitionVersion, Party, Signature, definition_digest
 from valorem.core.outcomes.states import Outcome
 from valorem.core.outcomes.tallies import Slot, Tallies, tally
-from valorem.core.periods import Interval
+from valorem.core.periods import Cadence, Interval
 from valorem.core.time import write_instant
 
 Recorded = tuple[Event, datetime]
 KINDS = ("touch", "success", "restate", "confirm", "refute", "retract")
+HAPPENED = ("time", "at", "event_time")
+ARRIVED = ("arrives", "arrived", "known_at", "received_at", "arrives_at")
 FAR = datetime(2200, 1, 1, tzinfo=UTC)
 #: Members of a case's definition that are written in the definition under another name or form.
 ONCE = {"per_period": "period", "per_billing_period": "period", "once": "forever", True: "forever"}
@@ -65,7 +66,7 @@ def price_of(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The price a case states, whichever way."""
     bounds = {
         name: inputs[key]
-        for name, key in (("maximum", "cap_amount"), ("minimum", "minimum_amount"))
+        for name, key in (("maximum", "cap_amount"), ("minimum", "minimum_amount"), ("included", "included"))
         if key in inputs
     }
     if "tiers" in inputs:
@@ -73,24 +74,80 @@ def price_of(inputs: Mapping[str, Any]) -> dict[str, Any]:
         for name in ("up_to", "to"):
             tiers[-1].pop(name, None)  # beyond the last one nothing is said; nothing is asked either
         return {**tiered(inputs.get("model", "graduated"), tiers), **bounds}
+    if "package_size" in inputs or inputs.get("model") == "package":
+        size = inputs.get("package_size", inputs.get("size"))
+        return {"model": "package", "size": size, "amount": inputs["price"], **bounds}
     return {"model": "per_unit", "amount": inputs.get("price", "1"), **bounds}
+
+
+def length(value: Any) -> str:
+    """A length of time in any of the ways cases write one: seconds, text, or ``{days: 30}``."""
+    if isinstance(value, Mapping):
+        ((unit, count),) = value.items()
+        return f"{count} {str(unit).removesuffix('s')}s"
+    if isinstance(value, int):
+        return seconds(value)
+    text = re.sub(r"(?<=\d)h$", " hours", str(value).replace("_", " "))
+    return re.sub(r"(?<=\d)d$", " days", text)
 
 
 def once(value: Any) -> str:
     if isinstance(value, Mapping):
-        ((unit, count),) = value.items()
-        return f"{count} {str(unit).removesuffix('s')}s"
-    if isinstance(value, str) and (match := re.fullmatch(r"(?:per_|once_per_)?(\d+)[_ ](\w+)", value)):
-        return f"{match[1]} {match[2].removesuffix('s')}s"
+        return length(value)
+    if isinstance(value, str) and (
+        match := re.match(r"(?:once_)?(?:per[_ ])?(\d+)[_ ](second|minute|hour|day|week)", value)
+    ):
+        return f"{match[1]} {match[2]}s"
     return str(ONCE.get(value, value))
 
 
+def until(value: Any) -> str:
+    return value if value in ("forever", "never") else length(value)
+
+
+def predicates(told: Any) -> dict[str, Any]:
+    """Named predicates, or one that is not named."""
+    if all(isinstance(each, Mapping) and any("." in str(key) for key in each) for each in told.values()):
+        return dict(told)
+    return {"qualified": told}
+
+
+def attribution_terms(told: Mapping[str, Any]) -> dict[str, Any]:
+    terms = {name: each for name, each in told.items() if name in ("model", "vendor_actors", "exclusive")}
+    for name in ("within", "window"):
+        for suffix, write in (("", length), ("_s", seconds), ("_days", "{} days".format)):
+            if f"{name}{suffix}" in told:
+                terms["within"] = write(told[f"{name}{suffix}"])
+    if "half_life_days" in told:
+        terms["half_life"] = f"{told['half_life_days']} days"
+    return terms
+
+
 #: Members that a definition has under the same name.
-SAME = {"window_clock", "restart_on", "reversal_until", "reversal_policy", "late", "judged_at"}
+SAME = {"window_clock", "restart_on", "reversal_policy", "late", "judged_at", "governed_by", "normalize"}
 #: Members that are written otherwise: the definition's field and how its value is written.
 WRITTEN: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "window_s": ("window", seconds),
     "window_days": ("window", "{} days".format),
+    "window": ("window", length),
+    "explicit": ("explicit", str),
+    "reversal_until": ("reversal_until", until),
+    "one_per_s": ("one_per", seconds),
+    "one_per_key_days": ("one_per", "{} days".format),
+    "reversal_window_s": ("reversal_until", seconds),
+    "lock_s": ("reversal_until", seconds),
+    "lock_days": ("reversal_until", "{} days".format),
+    "accept_until_s": ("accept_until", seconds),
+    "accept_until_days": ("accept_until", "{} days".format),
+    "accept_until": ("accept_until", length),
+    "minimum_quantity": ("minimum", lambda count: {"quantity": str(count)}),
+    "cap_quantity": ("cap", lambda count: {"quantity": str(count)}),
+    "cap_per_day": ("cap", lambda count: {"quantity": str(count), "per": "day"}),
+    "qualify": ("qualify", predicates),
+    "predicate": ("qualify", predicates),
+    "attribution": ("attribution", attribution_terms),
+    "attribution_window_s": ("attribution", lambda count: {"within": seconds(count)}),
+    "attribution_window_days": ("attribution", lambda count: {"within": f"{count} days"}),
     "explicit_confirmation": ("explicit", str),
     "one_per_key": ("one_per", once),
     "one_per": ("one_per", once),
@@ -99,10 +156,13 @@ WRITTEN: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "reversal_until_days": ("reversal_until", "{} days".format),
 }
 #: Members that say the price, or the contract's calendar.
-ELSEWHERE = {"price", "currency", "model", "tiers", "cap_amount", "minimum_amount", "zone", "time_zone"}
+ELSEWHERE = {
+    *("price", "currency", "model", "tiers", "cap_amount", "minimum_amount", "included", "size"),
+    *("zone", "time_zone", "unit", "name", "outcome", "tie", "sequence"),
+}
 
 
-def stated(fields: Mapping[str, Any]) -> OutcomeDefinition:
+def stated(fields: Mapping[str, Any], **others: Any) -> OutcomeDefinition:
     """The definition of a case."""
     if unknown := set(fields) - SAME - ELSEWHERE - set(WRITTEN):
         raise Unsupported(f"a definition with {', '.join(sorted(unknown))}")
@@ -110,12 +170,17 @@ def stated(fields: Mapping[str, Any]) -> OutcomeDefinition:
     for name, (field, write) in WRITTEN.items():
         if name in fields:
             told[field] = write(fields[name])
-    return definition(**told, price=price_of(fields), currency=fields.get("currency", "USD"))
+    told["governed_by"] = GOVERNED.get(told.get("governed_by", "first_success"), told.get("governed_by"))
+    if told["governed_by"] is None:
+        told.pop("governed_by")
+    if {"vendor_actors", "exclusive"} & set(told.get("attribution", {})):
+        told["actor"] = "data.actor"
+    return definition(**told, price=price_of(fields), currency=fields.get("currency", "USD"), **others)
 
 
 def event(kind: str, at: str, key: str = "k", known_at: str | None = None, **data: Any) -> Recorded:
     happened = instant(at)
-    identifier = f"{kind}/{key}/{at}/{sorted(data.items())}"
+    identifier = str(data.pop("id", f"{kind}/{key}/{at}/{sorted(data.items())}"))
     arrived = instant(known_at) if known_at else happened
     return Event(identifier, "source", kind, "customer", happened, {"key": key, **data}), arrived
 
@@ -124,13 +189,18 @@ def told(events: Iterable[Mapping[str, Any]]) -> list[Recorded]:
     found = []
     for each in events:
         others = {
-            name: value
-            for name, value in each.items()
-            if name not in ("time", "at", "kind", "key", "arrives")
+            name: value for name, value in each.items() if name not in (*HAPPENED, *ARRIVED, "kind", "key")
         }
-        at = each["time"] if "time" in each else each["at"]
-        found.append(event(each["kind"], at, each.get("key", "k"), each.get("arrives"), **others))
+        at = next(each[name] for name in HAPPENED if name in each)
+        arrives = next((each[name] for name in ARRIVED if name in each), None)
+        found.append(event(each["kind"], at, str(each.get("key", "k")), arrives, **others))
     return found
+
+
+def numbered(events: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The source's own order of changes, where a case gives one."""
+    names = [name for name in ("seq", "sequence") if any(name in each for each in events)]
+    return {"sequence": f"data.{names[0]}"} if names else {}
 
 
 def months(instants: Iterable[datetime], frame: Frame) -> list[Interval]:
@@ -156,13 +226,23 @@ def states(inputs: Inputs) -> Any:
     if "definition" not in inputs:
         return one_state(inputs)
     fields = inputs["definition"]
-    chosen, frame = stated(fields), Frame(fields.get("zone", fields.get("time_zone", "UTC")))
+    zones = [each[name] for each in (fields, inputs) for name in ("zone", "time_zone") if name in each]
+    frame = Frame(zones[0] if zones else "UTC")
+    chosen = stated(fields, **numbered(inputs["events"]))
     outcomes = fold(compiled := CompiledOutcome(chosen), compiled.read_all(told(inputs["events"])), frame)
     answers: dict[str, Any] = {
         "transitions": {key: transitions(outcome) for key, outcome in outcomes.items()},
         "utc_months": by_month(chosen, outcomes.values(), UTC_MONTHS),
         "months": by_month(chosen, outcomes.values(), frame),
+        "local_months": by_month(chosen, outcomes.values(), frame),
+        "states": {key: outcome.state(FAR) for key, outcome in outcomes.items()},
+        "rejected": {key: outcome.rejected_by(FAR) for key, outcome in outcomes.items()},
+        "amount": sum((each["amount"] for each in by_month(chosen, outcomes.values(), frame).values()), ZERO),
     }
+    for zone in inputs.get("zones", ()):
+        answers.setdefault("months_by_zone", {})[zone] = by_month(chosen, outcomes.values(), Frame(zone))
+    if len(outcomes) == 1:
+        answers["state"] = next(iter(outcomes.values())).state(FAR)
     if "as_of" in inputs["case"].expected:
         asked_at = inputs["case"].expected["as_of"]
         answers["as_of"] = {at: states_at(outcomes, instant(at), of) for at, of in asked_at.items()}
@@ -206,7 +286,12 @@ def one_state(inputs: Inputs) -> Any:
     """A single key whose success a rating may refute."""
     rules: list[dict[str, Any]] = [{"event": "success", "kind": "success"}]
     events = [event("success", inputs["success"])]
-    for name, bound in inputs.get("refuting", {}).items():
+    refuting = inputs.get("refuting", {})
+    for name in refuting if isinstance(refuting, list) else ():
+        rules.append({"event": name, "kind": "refute"})
+        if told_by := inputs.get(name):
+            events.append(event(name, told_by["at"] if isinstance(told_by, Mapping) else told_by))
+    for name, bound in refuting.items() if isinstance(refuting, Mapping) else ():
         match = re.fullmatch(r"(\w+)_(at_most|below|at_least|above)", name)
         if match is None:
             raise Unsupported(f"refuting by {name}")
@@ -227,14 +312,16 @@ def bills_of(chosen: OutcomeDefinition, tallies: Tallies, frame: Frame) -> tuple
     return bill(chosen, activities_of(chosen, tallies, periods, frame), frame)
 
 
+#: The members that say how long an outcome is assumed.
+WINDOWS = ("window", "window_s", "window_days", "window_clock")
+
+
 @adapter("outcome.time")
 def times(inputs: Inputs) -> Any:
-    frame = Frame(inputs.get("zone", "UTC"))
+    frame = Frame(inputs.get("zone", "UTC"), Cadence(1, inputs.get("period", inputs.get("every", "month"))))
     if "successes" not in inputs:
         return asked(inputs["case"], clocks(inputs, frame))
-    chosen = definition(
-        window=seconds(inputs["window_s"]), window_clock=inputs.get("window_clock", "elapsed")
-    )
+    chosen = stated({name: inputs[name] for name in WINDOWS if name in inputs})
     compiled = CompiledOutcome(chosen)
     events = [event("success", at, f"k{index}") for index, at in enumerate(inputs["successes"])]
     confirmed = [
@@ -279,38 +366,35 @@ def clocks(inputs: Inputs, frame: Frame) -> dict[str, Any]:
 @adapter("outcome.late")
 def late(inputs: Inputs) -> Any:
     frame = Frame(inputs.get("zone", "UTC"))
-    chosen = definition(
-        window=seconds(inputs["window_s"]),
-        price=price_of(inputs),
-        late=inputs.get("late", "next_invoice"),
-    )
+    said_so = (*WINDOWS, "late", "price", "accept_until_s", "accept_until_days", "reversal_policy")
+    chosen = stated({name: inputs[name] for name in said_so if name in inputs})
     ((name, closed),) = ((key, inputs[key]) for key in inputs if str(key).endswith("_finalised"))
-    refuted = inputs["refute"]
     compiled = CompiledOutcome(chosen)
-    evidence = compiled.read_all(
-        [
-            event("success", inputs["success"]),
-            event("refute", refuted["event_time"], known_at=refuted["arrives"]),
-        ]
+    facts = told(
+        {"kind": kind, **(inputs[kind] if isinstance(inputs[kind], Mapping) else {"at": inputs[kind]})}
+        for kind in ("success", "confirm", "refute", "retract")
+        if kind in inputs
     )
-    finalised, arrives = instant(closed), instant(refuted["arrives"])
+    evidence = compiled.read_all(facts)
+    finalised, arrives = instant(closed), max(arrived for _, arrived in facts)
     periods = months([finalised - timedelta(microseconds=1), arrives], frame)
     closes = [finalised, *(max(each.end, arrives) for each in periods[1:])]
     bills = bill(
         chosen, activities_known(chosen, seen(compiled, evidence, closes, frame), periods, frame), frame
     )
-    (before,) = fold(compiled, known_by(evidence, finalised), frame).values()
+    before = next(iter(fold(compiled, known_by(evidence, finalised), frame).values()), None)
     (after,) = fold(compiled, evidence, frame).values()
     month = str(name).removesuffix("_finalised")
     adjustments = {
         f"{month_name(period.start, frame.zone)}_adjustment": each.credit
         for period, each in zip(periods[1:], bills[1:], strict=True)
     }
-    said = before.history(finalised)[-1]
+    known = before.history(finalised) if before is not None else ()
+    said = state_at(known[-1]) if known else "unknown"
     return asked(
         inputs["case"],
         {
-            f"as_of_{finalised.date()}": f"{state_at(said)}, invoiced {bills[0].total}",
+            f"as_of_{finalised.date()}": f"{said}, invoiced {bills[0].total}",
             "after_arrival": state_at(after.history(FAR)[-1]),
             f"{month}_invoice": "unchanged"
             if bills[0].total == bill_known(chosen, compiled, evidence, closes, periods, frame)
@@ -342,13 +426,17 @@ def bill_known(
 @adapter("outcome.definition")
 def versions(inputs: Inputs) -> Any:
     frame = Frame(inputs.get("zone", "UTC"))
-    governed_by = GOVERNED.get(inputs.get("governed_by", "time of first success of the key"))
-    if governed_by is None:
+    asked_by = inputs.get("governed_by", "first_success")
+    governed_by = GOVERNED.get(asked_by, str(asked_by))
+    if governed_by not in GOVERNED.values():
         raise Unsupported(f"governed by {inputs['governed_by']}")
     signed = [version(each, governed_by) for each in inputs["versions"]]
     found = Definitions(signed).fold(told(inputs["events"]), frame)
-    answers: dict[str, Any] = {key: governed_answer(each) for key, each in found.items()}
+    answers: dict[str, Any] = {str(each.get("key", "k")): {"version": None} for each in inputs["events"]}
+    answers |= {key: governed_answer(each) for key, each in found.items()}
     totals: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for name in set(inputs["case"].expected) & {name.lower() for name in month_names}:
+        totals[name] = ZERO
     for each in signed:
         tallies = tally(one.outcome for one in found.values() if one.version is each)
         periods = months((slot.bucket for slot in tallies), frame)
@@ -363,8 +451,12 @@ def version(fields: Mapping[str, Any], governed_by: str) -> DefinitionVersion:
     chosen = stated(told_by).model_copy(update={"governed_by": governed_by})
     since = instant(fields["from"])
     parties: list[Party] = list(fields["signed"])
+    signed = fields["signed"] if isinstance(fields["signed"], Mapping) else {}
     digest = definition_digest(chosen)
-    signatures = tuple(Signature(party, party, "signatory", "paper", since, digest) for party in parties)
+    signatures = tuple(
+        Signature(party, party, "signatory", "paper", instant(signed.get(party, fields["from"])), digest)
+        for party in parties
+    )
     return DefinitionVersion(fields["v"], chosen, since, signatures, live_from=since)
 
 
@@ -373,108 +465,3 @@ def governed_answer(governed: Governed) -> dict[str, Any]:
         each.state: each.at for each in governed.outcome.transitions if each.state != "assumed"
     }
     return {"version": governed.version.number if governed.version else None, **reached}
-
-
-@adapter("outcome.returns")
-def returns(inputs: Inputs) -> Any:
-    chosen = definition(
-        evidence=[
-            {"event": "success", "kind": "success"},
-            {"event": "return", "kind": "refute", "reasons": inputs["valid_reasons"]},
-        ],
-        reason="data.reason",
-        window=f"{inputs['return_days']} days",
-        window_clock=inputs.get("window_clock", "elapsed"),
-        reversal_until="never",
-        price=price_of(inputs),
-    )
-    frame = Frame(inputs.get("zone", "UTC"))
-    events = []
-    for lead in inputs["leads"]:
-        events.append(event("success", lead["delivered"], str(lead["id"])))
-        if back := lead.get("return"):
-            events.append(event("return", back["at"], str(lead["id"]), reason=back["reason"]))
-    outcomes = fold(compiled := CompiledOutcome(chosen), compiled.read_all(events), frame)
-    tallies = tally(outcomes.values())
-    periods = months((slot.bucket for slot in tallies), frame)
-    bills = bill(chosen, activities_of(chosen, tallies, periods, frame), frame)
-    refused = {
-        f"return_{key}": f"refused: {each.reason}"
-        for key, outcome in outcomes.items()
-        for each in outcome.unheard
-    }
-    accepted = {
-        f"return_{key}": "accepted"
-        for key, outcome in outcomes.items()
-        if any(each.state == "cancelled" for each in outcome.transitions)
-    }
-    return asked(
-        inputs["case"],
-        {
-            "states": [outcomes[str(lead["id"])].state(FAR) for lead in inputs["leads"]],
-            **accepted,
-            **refused,
-            **{
-                month_name(period.start, frame.zone): each.total
-                for period, each in zip(periods, bills, strict=True)
-            },
-        },
-    )
-
-
-@adapter("outcome.dedupe")
-def dedupe(inputs: Inputs) -> Any:
-    definitions, outcomes = {}, {}
-    for each in inputs["events"]:
-        if each["type"] not in definitions:
-            evidence = [{"event": each["type"], "kind": "success"}]
-            definitions[each["type"]] = definition(
-                outcome=each["type"], evidence=evidence, price=price_of(each), one_per="forever"
-            )
-    events = [event(each["type"], each["at"], str(each.get("key", "k"))) for each in inputs["events"]]
-    for name, chosen in definitions.items():
-        compiled = CompiledOutcome(chosen)
-        outcomes[name] = fold(compiled, compiled.read_all(events)).values()
-    answers = {}
-    for policy in ("highest", "first"):
-        picked = charged_once(definitions, outcomes, FAR, UTC_MONTHS, policy)
-        names = [each.charged for each in picked]
-        if not inputs.get("one_per_key", True):
-            names += [name for each in picked for name in each.duplicates]
-        prices = [number(next(e["price"] for e in inputs["events"] if e["type"] == name)) for name in names]
-        answers[policy] = sum(prices, ZERO)
-    return asked(inputs["case"], answers)
-
-
-@adapter("outcome.attribution")
-def attribution(inputs: Inputs) -> Any:
-    if "successes" in inputs:
-        within = timedelta(seconds=int(inputs["window_s"]))
-        touch = instant(inputs["touch"])
-        return {"attributed": [attributed(touch, instant(at), within) for at in inputs["successes"]]}
-    return asked(inputs["case"], shares(inputs))
-
-
-def shares(inputs: Inputs) -> dict[str, Any]:
-    """The amount each touch gets, by every model the case asks for."""
-    touches = [each["at"] if isinstance(each, Mapping) else each for each in inputs["touches"]]
-    success = instant(inputs["success"])
-    value = number(inputs.get("value", inputs.get("amount", "1")))
-    half_life = next(
-        (
-            timedelta(**{unit: int(inputs[key])})
-            for key, unit in (("half_life_s", "seconds"), ("half_life_days", "days"))
-            if key in inputs
-        ),
-        timedelta(days=7),
-    )
-    ordered = sorted(instant(each) for each in touches)
-    if "window_s" in inputs:
-        within = timedelta(seconds=int(inputs["window_s"]))
-        ordered = [each for each in ordered if attributed(each, success, within)]
-    answers = {}
-    for model in ("first", "last", "linear", "position", "time_decay"):
-        weighed = weights(ordered, success, model, half_life)
-        answers[model] = split(value, weighed, Decimal("0.01"))
-    answers["shares"] = answers.get(inputs.get("model", "linear"), [])
-    return answers

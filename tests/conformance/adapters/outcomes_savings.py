@@ -12,8 +12,10 @@ from valorem.core.calendar import add_months
 from valorem.core.money import round_money
 from valorem.core.numbers import ZERO
 from valorem.core.outcomes.estimates import Estimate, applied, billable_outcomes, difference_in_differences
+from valorem.core.outcomes.keys import held_out
 from valorem.core.outcomes.savings import (
     Facts,
+    NonRoutine,
     SavingsFee,
     Work,
     adjusted_baseline,
@@ -48,8 +50,45 @@ def savings(inputs: Inputs) -> Any:
     if isinstance(baseline, Mapping) and "period" in baseline:
         return asked(inputs["case"], last_year(inputs))
     if isinstance(baseline, Mapping):
-        return asked(inputs["case"], by_unit_cost(inputs))
+        volumes = set(baseline) - {"cost", "amount", "months", "periods", "method"}
+        return asked(inputs["case"], by_unit_cost(inputs) if volumes else of_one_period(inputs))
+    if "actual" in inputs and not isinstance(inputs["actual"], list):
+        return asked(inputs["case"], of_one_period(inputs))
     return in_a_row(inputs)
+
+
+def of_one_period(inputs: Inputs) -> dict[str, Any]:
+    """One period against a fixed sum, or the mean of the periods before."""
+    told = inputs["baseline"]
+    if isinstance(told, Mapping):
+        before = next((told[name] for name in ("months", "periods") if name in told), None)
+        base = (
+            mean([number(each) for each in before])
+            if before
+            else number(told.get("cost", told.get("amount")))
+        )
+        method = "pre_period_mean" if before else "fixed"
+    else:
+        base, method = number(told), "fixed"
+    spent = inputs["actual"]["cost"] if isinstance(inputs["actual"], Mapping) else inputs["actual"]
+    terms = sharing(inputs, {"method": method})
+    signed = tuple(
+        NonRoutine(number(each["amount"]), each.get("reason", ""), "")
+        for each in inputs.get("non_routine", ())
+    )
+    facts = Facts(number(spent), baseline=base, non_routine=signed)
+    (fee,) = fees(terms, [facts], inputs)
+    return {
+        "baseline": fee.baseline,
+        "adjusted_baseline": fee.baseline,
+        "savings": fee.savings,
+        "fee": fee.fee,
+        "reached": fee.reached,
+    }
+
+
+def mean(values: Sequence[Decimal]) -> Decimal:
+    return sum(values, ZERO) / len(values)
 
 
 def by_unit_cost(inputs: Inputs) -> dict[str, Any]:
@@ -152,6 +191,11 @@ def one_fact(each: Any, inputs: Inputs) -> Facts:
 
 @adapter("outcome.holdout")
 def holdout(inputs: Inputs) -> Any:
+    if "units" in inputs:
+        ppm = int(number(inputs.get("share", 0)) * 1_000_000) or int(inputs.get("share_ppm", 0))
+        assigned = {unit: held_out(inputs["salt"], unit, ppm) for unit in inputs["units"]}
+        chosen = [unit for unit, out in assigned.items() if out]
+        return asked(inputs["case"], {"held_out": chosen, "assigned": assigned, "holdout": chosen})
     estimate = uplift(inputs)
     price = number(inputs["price_per_incremental"])
     currency = inputs.get("currency", "USD")
@@ -173,6 +217,11 @@ def holdout(inputs: Inputs) -> Any:
             **shown,
             "significant": estimate.significant,
             "billable_quantity_ci_lower_floor": floored,
+            "billable_quantity": billable_outcomes(estimate, inputs.get("policy", "lower_bound")),
+            "fee": round_money(
+                price * billable_outcomes(estimate, inputs.get("policy", "lower_bound")), currency
+            ),
+            "fee_lower_bound": round_money(price * floored, currency),
             "billable_quantity_point": billable_outcomes(estimate, "point"),
             "billable_quantity_significant_then_point": billable_outcomes(estimate, "significant_then_point"),
             "fee_point": round_money(price * applied(estimate, "point"), currency),
@@ -203,31 +252,31 @@ def uplift(inputs: Inputs) -> Estimate:
 
 @adapter("outcome.did")
 def did(inputs: Inputs) -> Any:
-    means = inputs["minutes_per_ticket"]
+    means = next(each for each in inputs.values() if isinstance(each, Mapping) and "treated" in each)
     change = difference_in_differences(
         treated_before=number(means["treated"]["pre"]),
         treated_after=number(means["treated"]["post"]),
         control_before=number(means["control"]["pre"]),
         control_after=number(means["control"]["post"]),
     )
-    terms = HourTerms(baseline_minutes=ZERO, hour_value=inputs["hour_value"])
-    saved = hours_saved(terms, [Work(number(inputs["tickets_treated_post"]), ZERO, -change)])
+    volume = number(next((value for key, value in inputs.items() if str(key).endswith("_treated_post")), 1))
     share = sharing(inputs, {"method": "difference_in_differences"})
-    return asked(
-        inputs["case"],
-        {
-            "effect_minutes": change,
-            "hours_saved": saved.hours,
-            "value": saved.value,
-            "fee": share_fee(share, saved.value, inputs.get("currency", "USD")),
-        },
-    )
+    answers: dict[str, Any] = {"effect": change, "effect_minutes": change}
+    if "hour_value" in inputs:
+        terms = HourTerms(baseline_minutes=ZERO, hour_value=inputs["hour_value"])
+        saved = hours_saved(terms, [Work(volume, ZERO, -change)])
+        answers |= {"hours_saved": saved.hours, "value": saved.value}
+    else:
+        answers["value"] = -change * volume
+    answers["savings"] = answers["value"]
+    answers["fee"] = share_fee(share, answers["value"], inputs.get("currency", "USD"))
+    return asked(inputs["case"], answers)
 
 
 @adapter("outcome.hours")
 def hours(inputs: Inputs) -> Any:
     work = [work_of(each, inputs) for each in items(inputs)]
-    share = sharing(inputs, {"method": "fixed", "amount": "0"})
+    share = sharing({"share": "1", **inputs}, {"method": "fixed", "amount": "0"})
     answers: dict[str, Any] = {}
     for policy in ("net", "floor_each"):
         terms = HourTerms(
