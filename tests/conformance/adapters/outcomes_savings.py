@@ -12,14 +12,13 @@ from valorem.core.calendar import add_months
 from valorem.core.money import round_money
 from valorem.core.numbers import ZERO
 from valorem.core.outcomes.estimates import Estimate, applied, billable_outcomes, difference_in_differences
+from valorem.core.outcomes.hours import Work, hours_saved
 from valorem.core.outcomes.keys import held_out
 from valorem.core.outcomes.savings import (
     Facts,
     NonRoutine,
     SavingsFee,
-    Work,
     adjusted_baseline,
-    hours_saved,
     savings_fees,
     share_fee,
     working_days,

@@ -16,12 +16,11 @@ from valorem.core.outcomes.estimates import (
     read_estimate,
     stored,
 )
+from valorem.core.outcomes.hours import Work, hours_saved
 from valorem.core.outcomes.savings import (
     Facts,
     NonRoutine,
-    Work,
     adjusted_baseline,
-    hours_saved,
     savings_fees,
     share_fee,
     working_days,

@@ -28,6 +28,13 @@ def definition_fields(definition: OutcomeDefinition) -> dict[str, Any]:
         form["value"] = {name: _expression(text) for name, text in form["value"].items()}
     if form["holdout"] is not None:
         form["holdout"]["unit"] = _expression(form["holdout"]["unit"])
+    if form["hours"] is not None:
+        form["hours"] |= {name: _expression(form["hours"][name]) for name in ("minutes", "items")}
+    if form["savings"] is not None:
+        savings, base = form["savings"], form["savings"]["baseline"]
+        savings["facts"] = {name: _expression(text) for name, text in savings["facts"].items()}
+        base["routine"] = {name: _expression(text) for name, text in base["routine"].items()}
+        base["arm"] = _expression(base["arm"])
     said: dict[str, Any] = _without_nothing(_with_expressions(form))
     return said
 

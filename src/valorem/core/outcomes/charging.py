@@ -8,8 +8,10 @@ from decimal import Decimal
 from valorem.core.numbers import ONE, ZERO, exact
 from valorem.core.outcomes.activities import Activity, activities_known, activities_of
 from valorem.core.outcomes.billing import PeriodBill, bill
+from valorem.core.outcomes.estimates import Estimate
 from valorem.core.outcomes.frame import Frame
 from valorem.core.outcomes.governing import Definitions, Governed, Recorded
+from valorem.core.outcomes.sharing import NO_ESTIMATES, SharedPeriod, bills_of_savings, shared_periods
 from valorem.core.outcomes.signing import DefinitionVersion
 from valorem.core.outcomes.states import Outcome, Result
 from valorem.core.outcomes.tallies import Count, Slot, tally
@@ -74,6 +76,8 @@ def charge(
     closes: Sequence[datetime] | None = None,
     off: Mapping[str, Decimal] | None = None,
     as_of: datetime | None = None,
+    over_by: datetime | None = None,
+    estimates: Mapping[int, Estimate] = NO_ESTIMATES,
     policies: PricePolicies = DEFAULT_POLICIES,
 ) -> tuple[VersionBills, ...]:
     """What each period is billed, version by version.
@@ -87,6 +91,8 @@ def charge(
             next one. Where left out, every period rests on everything.
         off: Key to the share of it that a dispute holds back or gave back.
         as_of: What silence will confirm later is left out; counted in, where left out.
+        over_by: Savings are shared of periods that are over by then; ``as_of`` where left out.
+        estimates: By number of the period, as stored; for savings that need one.
         policies: How the price's numbers are read.
     """
     known = (
@@ -94,16 +100,27 @@ def charge(
         if closes is None
         else [[each for each in recorded if each[1] <= close] for close in closes]
     )
-    tallies = [_tallies(definitions, each, frame, off, as_of) for each in known]
+    folded = [definitions.fold(each, frame) for each in known]
+    tallies = [_tallies(definitions, each, off, as_of) for each in folded]
     found = []
+    shared: tuple[SharedPeriod, ...] | None = None
     for version in definitions.versions:
+        if version.definition.savings is not None:
+            if shared is None:
+                over = over_by if over_by is not None else as_of
+                shared = shared_periods(
+                    definitions, folded[-1], periods, frame, estimates=estimates, off=off, as_of=over
+                )
+            if _bills(version, periods):
+                found.append(VersionBills(version, bills_of_savings(version, shared)))
+            continue
         by_close = [each.get(version.number, {}) for each in tallies]
         activities: tuple[Activity, ...]
         if closes is None:
             activities = activities_of(version.definition, by_close[0], periods, frame)
         else:
             activities = activities_known(version.definition, by_close, periods, frame)
-        if version.definition.price is not None and _bills(version, periods):
+        if _bills(version, periods):
             bills = bill(version.definition, activities, frame, policies)
             found.append(VersionBills(version, bills))
     return tuple(found)
@@ -116,12 +133,10 @@ def total_of(charged: Iterable[VersionBills], index: int) -> Decimal:
 
 def _tallies(
     definitions: Definitions,
-    recorded: Recorded,
-    frame: Frame,
+    governed: Mapping[str, Governed],
     off: Mapping[str, Decimal] | None,
     as_of: datetime | None,
 ) -> Mapping[int, Mapping[Slot, Count]]:
-    governed = definitions.fold(recorded, frame)
     found = {}
     for version in definitions.versions:
         own = (each for each in governed.values() if each.version is version)

@@ -10,6 +10,7 @@ from valorem.core.entry import Currency, Entry, Key
 from valorem.core.metering.filters import Filter, parse_filter
 from valorem.core.metering.meter import ExpressionText
 from valorem.core.outcomes.durations import Clock, Duration, parse_duration, write_duration
+from valorem.core.outcomes.fitting import check_known, check_measured
 from valorem.core.outcomes.keys import Normalizer
 from valorem.core.outcomes.terms import (
     AgreementTerms,
@@ -167,8 +168,8 @@ class OutcomeDefinition(Entry):
             raise ValueError("exclusive attribution needs actor, which says who acted")
         if (self.price is None) == (self.savings is None):
             raise ValueError("give price or savings, exactly one of them")
-        if self.bills == "value" and self.value is None:
-            raise ValueError("bills: value needs value, which says what an outcome is worth")
+        if self.bills == "value" and self.value is None and self.hours is None:
+            raise ValueError("bills: value needs value or hours, which say what an outcome is worth")
         if any(rule.kind == "restate" for rule in self.evidence) and self.value is None:
             raise ValueError("evidence of kind restate needs value, which it restates")
         if any(rule.reasons for rule in self.evidence) and self.reason is None:
@@ -176,7 +177,23 @@ class OutcomeDefinition(Entry):
         if self.window_clock == "calendar_days" and self.window % timedelta(days=1):
             raise ValueError("window_clock: calendar_days needs a window of whole days")
         self._check_price()
+        self._check_savings()
         return self
+
+    def _check_savings(self) -> None:
+        hours = self.hours
+        if hours is not None and self.value is not None:
+            raise ValueError("give value or hours, not both: each says what an outcome is worth")
+        if hours is not None and (hours.minutes is None) == (self.savings is None):
+            raise ValueError(
+                "hours needs minutes, which says how long an item takes now, and no savings beside it"
+            )
+        if self.savings is None:
+            return
+        check_known(self.savings.baseline)
+        check_measured(self.savings, hours, valued=self.value is not None, held_out=self.holdout is not None)
+        if self.minimum or self.cap:
+            raise ValueError("a minimum or cap of a quantity goes with a price; savings has its own")
 
     def _check_price(self) -> None:
         if self.price is None:

@@ -14,7 +14,9 @@ from valorem.core.metering.event import Event
 from valorem.core.metering.expression import parse_expression
 from valorem.core.metering.filters import compile_filter, parse_filter
 from valorem.core.metering.values import text_of
+from valorem.core.numbers import ONE
 from valorem.core.outcomes.definition import OutcomeDefinition
+from valorem.core.outcomes.hours import Work, hours_saved
 from valorem.core.outcomes.keys import canonical_key
 from valorem.core.outcomes.terms import EvidenceKind, EvidenceRule
 
@@ -51,6 +53,8 @@ class Evidence(msgspec.Struct, frozen=True):
         alias_of: The key this record was merged into.
         dimensions: Values of the definition's dimensions, in order of their names.
         unit: The unit whose assignment to the holdout decides.
+        measures: The numbers of ``savings.facts``, in order of their names.
+        arm: Treated or control, for a difference in differences.
     """
 
     id: str
@@ -71,6 +75,8 @@ class Evidence(msgspec.Struct, frozen=True):
     alias_of: str | None = None
     dimensions: tuple[str | None, ...] = ()
     unit: str | None = None
+    measures: tuple[Decimal | None, ...] = ()
+    arm: str | None = None
 
     @property
     def place(self) -> tuple[datetime, bytes, int, str, int]:
@@ -98,6 +104,7 @@ class CompiledOutcome:
         definition: What was compiled.
         event_types: The types of events it reads.
         dimension_names: What the places of ``Evidence.dimensions`` mean.
+        measure_names: What the places of ``Evidence.measures`` mean.
         predicates: What qualifies a success, by name, as functions of the evidence's data.
     """
 
@@ -120,10 +127,16 @@ class CompiledOutcome:
         self._order = _order(definition.sequence)
         self._actor = _text(definition.actor)
         self._reason = _text(definition.reason)
-        self._amount = _number(value.amount if value else None)
+        self._amount = _worth(definition)
         self._currency = _text(value.currency if value else None)
         self._rate = _optional_number(value.rate if value else None)
         self._unit = _text(definition.holdout.unit if definition.holdout else None)
+        savings = definition.savings
+        self.measure_names = tuple(sorted(savings.facts)) if savings else ()
+        self._measures = (
+            [_optional_number(savings.facts[name]) for name in self.measure_names] if savings else []
+        )
+        self._arm = _text(savings.baseline.arm if savings else None)
         self._dimensions = [_text(definition.dimensions[name]) for name in self.dimension_names]
 
     def read(self, event: Event, known_at: datetime) -> tuple[Evidence, ...]:
@@ -181,8 +194,26 @@ class CompiledOutcome:
             pays=read.pays(event),
             alias_of=canonical_key(alias, normalize) if alias is not None else None,
             dimensions=tuple(dimension(event) for dimension in self._dimensions) if success else (),
-            unit=self._unit(event) if success else None,
+            unit=self._unit(event) if success or rule.kind == "touch" else None,
+            measures=tuple(measure(event) for measure in self._measures) if success else (),
+            arm=self._arm(event) if success else None,
         )
+
+
+def _worth(definition: OutcomeDefinition) -> Number:
+    """What an outcome is worth: its value, or the time it saved."""
+    hours = definition.hours
+    if hours is None or hours.minutes is None:
+        return _number(definition.value.amount if definition.value else None)
+    minutes, items = _number(hours.minutes), _number(hours.items)
+
+    def saved(event: Event) -> Decimal | None:
+        taken, count = minutes(event), items(event) if hours.items is not None else ONE
+        if taken is None or count is None:
+            return None
+        return hours_saved(hours, [Work(count, taken)]).value
+
+    return saved
 
 
 def _always(_: Event) -> bool:

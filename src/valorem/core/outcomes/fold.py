@@ -301,6 +301,9 @@ class _Run:
             touches=opened.touches,
             dimensions=success.dimensions,
             rate=rate,
+            measures=success.measures,
+            arm=success.arm,
+            unit=success.unit,
         )
 
     def _rate(self, opened: _Open, at: datetime) -> Decimal | None:

@@ -1,6 +1,6 @@
 """Shares of what was saved: a baseline fixed beforehand, adjustments, a gate, losses carried, a cap."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -11,9 +11,7 @@ from valorem.core.metering.event import Event
 from valorem.core.metering.expression import parse_expression
 from valorem.core.money import round_money
 from valorem.core.numbers import ZERO, exact
-from valorem.core.outcomes.terms import HourTerms, SavingsTerms
-
-_MINUTES = Decimal(60)
+from valorem.core.outcomes.terms import SavingsTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,8 @@ class Facts:
         days: Of the period, in days or working days as the baseline compares them.
         baseline_days: The same of the baseline's period.
         estimate: The baseline as an estimate gave it, stored once.
+        saved: The saving itself, where the estimate gives that and not the baseline.
+        margin: By how much the lower bound of an estimate lies below its point, in money.
         facts: Further numbers that routine adjustments look at.
         non_routine: Signed adjustments.
     """
@@ -52,6 +52,8 @@ class Facts:
     days: int | None = None
     baseline_days: int | None = None
     estimate: Decimal | None = None
+    saved: Decimal | None = None
+    margin: Decimal | None = None
     facts: Mapping[str, Decimal] | None = None
     non_routine: tuple[NonRoutine, ...] = ()
 
@@ -63,19 +65,23 @@ class SavingsFee:
     Attributes:
         baseline: After adjustments.
         savings: Baseline less actual; below zero for a loss.
+        proven: What of it counts: all, or what the interval policy leaves of an estimate.
         reached: Whether the least saving was reached.
         offset: What earlier losses took off.
         carried: The loss carried on.
         exact: The share before the cap.
-        fee: After the cap, rounded once.
+        bounded: After cap and minimum, before rounding.
+        fee: Rounded once.
     """
 
     baseline: Decimal
     savings: Decimal
+    proven: Decimal
     reached: bool
     offset: Decimal
     carried: Decimal
     exact: Decimal
+    bounded: Decimal
     fee: Decimal
 
 
@@ -124,24 +130,53 @@ def savings_fees(terms: SavingsTerms, periods: Iterable[Facts], currency: str) -
     carried = ZERO
     fees = []
     for facts in periods:
-        fee = _fee(terms, facts, carried, currency)
+        fee = savings_fee(terms, facts, carried, currency)
         carried = fee.carried
         fees.append(fee)
     return tuple(fees)
 
 
-def _fee(terms: SavingsTerms, facts: Facts, carried: Decimal, currency: str) -> SavingsFee:
-    baseline = adjusted_baseline(terms, facts)
-    savings = baseline - facts.actual
+@exact
+def savings_fee(terms: SavingsTerms, facts: Facts, carried: Decimal, currency: str) -> SavingsFee:
+    """The fee of one period.
+
+    An estimate that is not significant proves no saving, but no loss either: a loss is carried where its point is below
+    zero.
+
+    Args:
+        terms: The definition's.
+        facts: Of the period.
+        carried: The loss that earlier periods left.
+        currency: Of the fee.
+    """
+    if facts.saved is not None:
+        savings, baseline = facts.saved, facts.actual + facts.saved
+    else:
+        baseline = adjusted_baseline(terms, facts)
+        savings = baseline - facts.actual
+    proven = _proven(terms, savings, facts.margin)
     offset = ZERO
     if terms.losses == "carry_losses":
-        offset = min(carried, max(ZERO, savings))
+        offset = min(carried, max(ZERO, proven))
         carried += max(ZERO, -savings) - offset
-    reached = savings >= terms.minimum_rate * baseline
-    share = terms.share * max(ZERO, savings - offset) if reached else ZERO
+    reached = proven >= terms.minimum_rate * baseline
+    share = terms.share * max(ZERO, proven - offset) if reached else ZERO
     caps = [cap for cap in (terms.cap, _of(terms.cap_share, baseline)) if cap is not None]
-    capped = min([share, *caps])
-    return SavingsFee(baseline, savings, reached, offset, carried, share, round_money(capped, currency))
+    bounded = min([share, *caps])
+    if terms.minimum is not None:
+        bounded = max(terms.minimum, bounded)
+    fee = round_money(bounded, currency)
+    return SavingsFee(baseline, savings, proven, reached, offset, carried, share, bounded, fee)
+
+
+def _proven(terms: SavingsTerms, savings: Decimal, margin: Decimal | None) -> Decimal:
+    """What of a saving counts, by the interval policy; all of one that is no estimate."""
+    if margin is None or savings <= 0 or terms.interval == "point":
+        return savings
+    lower = savings - margin
+    if terms.interval == "lower_bound":
+        return max(ZERO, lower)
+    return savings if lower > 0 else ZERO
 
 
 def _of(share: Decimal | None, baseline: Decimal) -> Decimal | None:
@@ -153,35 +188,6 @@ def share_fee(terms: SavingsTerms, value: Decimal, currency: str) -> Decimal:
     """The share of a value already found (hours saved, an effect), up to the cap, rounded once."""
     shared = terms.share * max(ZERO, value)
     return round_money(shared if terms.cap is None else min(shared, terms.cap), currency)
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Items of one kind: how long each took now, and how long it took before."""
-
-    items: Decimal
-    measured_minutes: Decimal
-    baseline_minutes: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HoursSaved:
-    """Hours saved and what they are worth."""
-
-    hours: Decimal
-    value: Decimal
-
-
-@exact
-def hours_saved(terms: HourTerms, work: Sequence[Work]) -> HoursSaved:
-    """Σ items × (baseline − measured) minutes; an item that took longer counts against the others, or as nothing."""
-    minutes = value = ZERO
-    for each in work:
-        before = each.baseline_minutes if each.baseline_minutes is not None else terms.baseline_minutes
-        saved = each.items * (before - each.measured_minutes)
-        minutes += max(ZERO, saved) if terms.negative == "floor_each" else saved
-    value = minutes * terms.hour_value / _MINUTES
-    return HoursSaved(minutes / _MINUTES, value)
 
 
 def working_days(start: date, end: date, holidays: Iterable[date] = ()) -> int:

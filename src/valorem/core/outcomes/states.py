@@ -78,6 +78,9 @@ class Result:
         dimensions: Values of the definition's dimensions.
         pays: What a guarantee pays out, in the definition's currency.
         rate: The rate into the definition's currency that holds for it for ever.
+        measures: Its part of the period's facts, for a share of savings.
+        arm: Treated or control, for a difference in differences.
+        unit: Whose assignment to the holdout decides.
     """
 
     accepted_at: datetime
@@ -92,6 +95,9 @@ class Result:
     dimensions: tuple[str | None, ...] = ()
     pays: Decimal | None = None
     rate: Decimal | None = None
+    measures: tuple[Decimal | None, ...] = ()
+    arm: str | None = None
+    unit: str | None = None
 
     def confirmed_at(self) -> datetime | None:
         """When it is confirmed; ``None`` for one that never is."""

@@ -1,7 +1,7 @@
 """The parts of an outcome's definition: how it is sourced, counted, attributed, bounded and disputed."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -217,12 +217,46 @@ class HourTerms(Entry):
     Attributes:
         baseline_minutes: What one item took before.
         hour_value: What an hour is worth.
+        minutes: Path or expression of the minutes one item takes now, read from the success; an outcome is then worth
+            the time it saved.
+        items: Of how many items the success speaks; one where left out.
         negative: Whether an item that took longer counts against the others, or as nothing.
     """
 
     baseline_minutes: Annotated[Amount, Field(ge=0)]
     hour_value: Annotated[Amount, Field(ge=0)]
+    minutes: ExpressionText | None = None
+    items: ExpressionText | None = None
     negative: Literal["net", "floor_each"] = "net"
+
+
+BaselineMethod = Literal[
+    "fixed",
+    "pre_period_mean",
+    "same_period_last_year",
+    "unit_cost",
+    "regression",
+    "holdout",
+    "difference_in_differences",
+]
+#: The methods whose number is an estimate with an interval.
+ESTIMATED: frozenset[BaselineMethod] = frozenset({"regression", "holdout", "difference_in_differences"})
+
+
+class Observed(Entry):
+    """One period, or one case, from before: what both sides saw and signed as part of the baseline.
+
+    Attributes:
+        cost: What it cost; for a difference in differences what was measured.
+        period: Which, as ``2027-02`` or a first day; needed where a period is compared with that of last year.
+        facts: The numbers a regression explains the cost by.
+        group: For a difference in differences: whether it belongs to the treated or to the control.
+    """
+
+    cost: Amount
+    period: Annotated[str, Field(pattern=r"^\d{4}-\d{2}(-\d{2})?$")] | None = None
+    facts: Mapping[Key, Amount] = Field(default_factory=dict)
+    group: Literal["treated", "control"] = "treated"
 
 
 class Baseline(Entry):
@@ -232,23 +266,21 @@ class Baseline(Entry):
         method: How it is found.
         amount: For ``fixed``: what one period would have cost.
         volume: For ``unit_cost``: what ``amount`` was spent on.
+        observed: Earlier periods or cases, as both sides saw them.
         per: For ``same_period_last_year``: whether periods of different length are compared by day, by working day, or
             as they are.
-        routine: Agreed adjustments by formula, as path or expression over the period's facts.
+        holidays: Days that are no working days.
+        arm: For ``difference_in_differences``: path that says ``treated`` or ``control``, read from the success.
+        routine: Agreed adjustments by formula, as path or expression over the period's facts and its ``baseline``.
     """
 
-    method: Literal[
-        "fixed",
-        "pre_period_mean",
-        "same_period_last_year",
-        "unit_cost",
-        "regression",
-        "holdout",
-        "difference_in_differences",
-    ]
+    method: BaselineMethod
     amount: Annotated[Amount, Field(ge=0)] | None = None
     volume: Annotated[Quantity, Field(gt=0)] | None = None
+    observed: Annotated[tuple[Observed, ...], Field(max_length=10_000)] = ()
     per: Literal["day", "working_day", "period"] = "day"
+    holidays: Annotated[tuple[date, ...], Field(max_length=1000)] = ()
+    arm: ExpressionText | None = None
     routine: Mapping[Key, ExpressionText] = Field(default_factory=dict)
 
 
@@ -258,7 +290,12 @@ class SavingsTerms(Entry):
     Attributes:
         baseline: What would have been spent.
         share: Ours.
+        facts: Further numbers of a period, each summed over its evidence: name to path or expression on the success. A
+            baseline by unit cost looks at ``volume``.
+        unit_value: What one unit of an effect is worth, where an estimate gives an effect and not a sum of money: one
+            outcome beyond the holdout, one unit fewer of what a difference in differences measures.
         minimum_rate: The least saving, as a share of the baseline; once reached, sharing starts at the first unit of money.
+        minimum: What one period comes to at least.
         cap: What one period comes to at most.
         cap_share: The same, as a share of the baseline.
         losses: Whether a period that cost more is made up for before anything is shared again.
@@ -270,7 +307,10 @@ class SavingsTerms(Entry):
 
     baseline: Baseline
     share: Annotated[Share, Field(gt=0, le=1)]
+    facts: dict[Key, ExpressionText] = Field(default_factory=dict, max_length=50)
+    unit_value: Annotated[Amount, Field(gt=0)] | None = None
     minimum_rate: Annotated[Share, Field(ge=0, le=1)] = ZERO
+    minimum: Annotated[Amount, Field(ge=0)] | None = None
     cap: Annotated[Amount, Field(ge=0)] | None = None
     cap_share: Annotated[Share, Field(ge=0)] | None = None
     losses: Literal["carry_losses", "none"] = "carry_losses"
