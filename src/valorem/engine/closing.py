@@ -25,6 +25,7 @@ from valorem.engine.consolidating import combined, with_mates
 from valorem.engine.drafting import header_of
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.meters import let_ingest_look_again, revision_ids
+from valorem.engine.outcome_savings import estimate_due
 from valorem.engine.progressive import bill_thresholds
 from valorem.engine.retrying import alone, in_snapshot, in_transaction
 from valorem.engine.sealing import SERIES, Final, manner_of, seal
@@ -189,6 +190,8 @@ def _finalise_some(tx: Transaction, waiting: set[str], at: datetime) -> CloseRep
     empty: list[InvoiceHeader] = []
     held = 0
     for header in due:
+        if header.kind == "period":
+            estimate_due(tx, known[header.contract].contract, header.index)
         basis = basis_for(tx, header, known[header.contract], sources[header.customer])
         meters = [priced.meter for priced in basis.terms.priced]
         if pending(tx, list(revision_ids(tx, meters).values())):

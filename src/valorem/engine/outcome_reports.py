@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,7 +19,9 @@ from valorem.core.outcomes.agreement import Agreement, Listed, compare
 from valorem.core.outcomes.bundle import RawLink, evidence_bundle
 from valorem.core.outcomes.charging import VersionBills, charge
 from valorem.core.outcomes.dashboard import Dashboard, dashboard
+from valorem.core.outcomes.estimates import Estimate
 from valorem.core.outcomes.governing import Definitions, Governed
+from valorem.core.outcomes.sharing import NO_ESTIMATES
 from valorem.core.periods import Period
 from valorem.core.time import write_instant
 from valorem.engine.contracts import get_contract
@@ -50,6 +52,7 @@ class Scene:
         evidence: The recorded events.
         off: Key to the share of it that disputes take off.
         periods: The contract's, the running one last.
+        estimates: By number of the period, as stored.
     """
 
     contract: Contract
@@ -57,6 +60,7 @@ class Scene:
     evidence: Evidence
     off: Mapping[str, Decimal]
     periods: tuple[Period, ...]
+    estimates: Mapping[int, Estimate] = field(default_factory=lambda: NO_ESTIMATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ def scene_at(tx: Transaction, contract_id: str, outcome: str, at: datetime | Non
         evidence,
         basis.off.get(outcome, {}),
         tuple(periods_before(contract, _running(contract, tx.now if at is None else at) + 1)),
+        basis.estimates.get(outcome, NO_ESTIMATES),
     )
 
 
@@ -135,6 +140,7 @@ def show_board(tx: Transaction, contract_id: str, outcome: str, *, at: datetime 
         at,
         disputes=[each.dispute for each in stored],
         agreements=agreements_of(reports),
+        estimates=scene.estimates,
     )
     return Board(found, scene.evidence.unreadable)
 
@@ -173,7 +179,9 @@ def bills_until(
     events = [each for each in scene.evidence.events if each[0].time is not None and each[0].time <= at]
     intervals = [period.interval for period in scene.periods]
     frame = frame_of(scene.contract)
-    return scene, charge(scene.definitions, events, frame, intervals, off=scene.off, as_of=at)
+    return scene, charge(
+        scene.definitions, events, frame, intervals, off=scene.off, as_of=at, estimates=scene.estimates
+    )
 
 
 def total_of_bills(charged: Sequence[VersionBills]) -> Decimal:

@@ -1,7 +1,7 @@
 """Outcomes on invoices: the signed definitions of a contract over recorded events, the one path for every kind of invoice."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,16 +14,19 @@ from valorem.core.metering.event import Event
 from valorem.core.numbers import ONE, ZERO, exact, plain
 from valorem.core.outcomes.charging import charge
 from valorem.core.outcomes.disputes import resolved
+from valorem.core.outcomes.estimates import Estimate, read_estimate
+from valorem.core.outcomes.estimates import stored as write_estimate
 from valorem.core.outcomes.frame import Frame
 from valorem.core.outcomes.governing import Definitions
 from valorem.core.outcomes.invoicing import KIND, outcome_lines, standing_lines
+from valorem.core.outcomes.sharing import NO_ESTIMATES
 from valorem.core.outcomes.signing import DefinitionVersion, version_at
 from valorem.core.periods import Period
 from valorem.core.time import parse_instant, write_instant
 from valorem.engine.browsing import EventBehind, EventPage
 from valorem.engine.engine import Transaction
 from valorem.engine.history import counted_events
-from valorem.store.postgres import contracts, outcomes
+from valorem.store.postgres import contracts, outcome_estimates, outcomes
 
 Recorded = tuple[tuple[Event, datetime], ...]
 
@@ -35,11 +38,13 @@ class OutcomeBasis:
     Attributes:
         definitions: By outcome, all versions with their signatures as they stood.
         off: By outcome: key to the share of it that a dispute holds back or gave back.
+        estimates: By outcome: number of a period to its estimate, as stored.
         billed: The outcome lines of all earlier invoices.
     """
 
     definitions: Mapping[str, Definitions]
     off: Mapping[str, Mapping[str, Decimal]]
+    estimates: Mapping[str, Mapping[int, Estimate]] = field(default_factory=dict)
     billed: tuple[Line, ...] = ()
 
 
@@ -68,7 +73,19 @@ def outcome_basis(tx: Transaction, contract: Contract) -> OutcomeBasis | None:
     definitions = definitions_of(tx, contract.id)
     if not definitions:
         return None
-    return OutcomeBasis(definitions, {key: _off(tx, contract.id, each) for key, each in definitions.items()})
+    off = {key: _off(tx, contract.id, each) for key, each in definitions.items()}
+    return OutcomeBasis(definitions, off, estimates_of(tx, contract.id, definitions))
+
+
+def estimates_of(
+    tx: Transaction, contract: str, definitions: Mapping[str, Definitions]
+) -> dict[str, dict[int, Estimate]]:
+    """The stored estimates of a contract by outcome and period; nothing is read where no savings are shared."""
+    if not any(
+        version.definition.savings is not None for each in definitions.values() for version in each.versions
+    ):
+        return {}
+    return outcome_estimates.load(tx.connection, tx.workspace.id, contract)
 
 
 def definitions_of(tx: Transaction, contract: str) -> dict[str, Definitions]:
@@ -180,12 +197,22 @@ def lines_at(
             [period.interval for period in periods],
             off=basis.off.get(outcome),
             as_of=seen_at,
+            over_by=_over_by(contract, periods, seen_at),
+            estimates=basis.estimates.get(outcome, NO_ESTIMATES),
         )
         current = version_at(definitions.versions, periods[-1].interval.end) or definitions.versions[-1]
         billed = [line for line in basis.billed if line.key == outcome]
         standing = standing_lines(charged, periods)
         found.extend(outcome_lines(current.definition, standing, billed, index - 1))
     return tuple(found)
+
+
+def _over_by(contract: Contract, periods: Sequence[Period], seen_at: datetime | None) -> datetime | None:
+    """By when a period must be over to be shared; at a contract's last border nothing is waited for any more."""
+    end = periods[-1].interval.end
+    if contract.end is not None and end >= contract.end:
+        return None
+    return end if seen_at is None else min(end, seen_at)
 
 
 def with_lines(invoice: Invoice, lines: tuple[Line, ...]) -> Invoice:
@@ -218,6 +245,10 @@ def write_outcomes(basis: OutcomeBasis) -> dict[str, Any]:
                 for version in definitions.versions
             ],
             "off": {key: plain(share) for key, share in sorted(basis.off.get(outcome, {}).items())},
+            "estimates": {
+                str(index): write_estimate(each)
+                for index, each in sorted(basis.estimates.get(outcome, {}).items())
+            },
         }
         for outcome, definitions in sorted(basis.definitions.items())
     }
@@ -249,7 +280,11 @@ def read_outcomes(
         outcome: {key: Decimal(share) for key, share in kept["off"].items()}
         for outcome, kept in written.items()
     }
-    return OutcomeBasis(definitions, off, billed)
+    estimates = {
+        outcome: {int(index): read_estimate(each) for index, each in kept.get("estimates", {}).items()}
+        for outcome, kept in written.items()
+    }
+    return OutcomeBasis(definitions, off, estimates, billed)
 
 
 def events_behind(

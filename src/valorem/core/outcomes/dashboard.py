@@ -10,8 +10,10 @@ from valorem.core.numbers import ONE, ZERO, exact
 from valorem.core.outcomes.agreement import Agreement
 from valorem.core.outcomes.charging import VersionBills, charge, total_of
 from valorem.core.outcomes.disputes import Dispute, resolved
+from valorem.core.outcomes.estimates import Estimate
 from valorem.core.outcomes.frame import Frame
 from valorem.core.outcomes.governing import Definitions, Governed, Recorded
+from valorem.core.outcomes.sharing import NO_ESTIMATES
 from valorem.core.outcomes.signing import Party, version_at
 from valorem.core.outcomes.states import State
 from valorem.core.outcomes.tallies import Standing, standing, tally
@@ -139,6 +141,7 @@ def dashboard(
     closes: Sequence[datetime] | None = None,
     disputes: Sequence[Dispute] = (),
     agreements: Sequence[Agreement] = (),
+    estimates: Mapping[int, Estimate] = NO_ESTIMATES,
 ) -> Dashboard:
     """What both sides see at an instant.
 
@@ -151,14 +154,19 @@ def dashboard(
         closes: When each period was closed, for those that were; the running one is looked at as it stands.
         disputes: Those that were accepted.
         agreements: Comparisons of both lists, in order of time.
+        estimates: By number of the period, as stored; for savings that need one.
     """
     known = [each for each in recorded if each[1] <= now]
     governed = definitions.fold(known, frame)
     pending = [each for each in disputes if each.at <= now and _open(definitions, each, now)]
     off = _off(definitions, disputes, now)
     until = None if closes is None else [*closes[: len(periods) - 1], now]
-    charged = charge(definitions, known, frame, periods, closes=until, off=off, as_of=now)
-    silent = charge(definitions, known, frame, periods, closes=until, off=off)
+    charged = charge(
+        definitions, known, frame, periods, closes=until, off=off, as_of=now, estimates=estimates
+    )
+    silent = charge(
+        definitions, known, frame, periods, closes=until, off=off, over_by=now, estimates=estimates
+    )
     newest = max((arrived for _, arrived in known), default=None)
     current = version_at(definitions.versions, now) or definitions.versions[-1]
     outcomes = tuple(each.outcome for each in governed.values())

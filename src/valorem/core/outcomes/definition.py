@@ -182,7 +182,7 @@ class OutcomeDefinition(Entry):
 
     def _check_savings(self) -> None:
         hours = self.hours
-        if hours is not None and self.value is not None:
+        if hours is not None and hours.minutes is not None and self.value is not None:
             raise ValueError("give value or hours, not both: each says what an outcome is worth")
         if hours is not None and (hours.minutes is None) == (self.savings is None):
             raise ValueError(

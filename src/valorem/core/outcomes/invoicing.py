@@ -20,7 +20,7 @@ from valorem.core.periods import Period
 from valorem.core.pricing.lines import RatedLine, Step
 
 KIND = "outcome"
-_TAKEN = ":taken_back"
+_TAKEN, _SAVINGS = ":taken_back", ":savings"
 
 
 def charge_prefix(outcome: str) -> str:
@@ -54,13 +54,17 @@ def outcome_lines(
     now, before = _by_period(standing), _by_period(billed)
     found: list[Line] = []
     for index in sorted(now.keys() | before.keys()):
-        lines = unbilled(now.get(index, ()), before.get(index, ()), closing=index == closing)
+        due = index == closing or _waited(now.get(index, ()), before.get(index, ()))
+        lines = unbilled(now.get(index, ()), before.get(index, ()), closing=due)
         found.extend(
-            line
-            for line in lines
-            if index == closing or definition.late == "next_invoice" or line.charge.endswith(_TAKEN)
+            line for line in lines if due or definition.late == "next_invoice" or line.charge.endswith(_TAKEN)
         )
     return tuple(found)
+
+
+def _waited(lines: Sequence[Line], before: Sequence[Line]) -> bool:
+    """Whether a period's savings are billed for the first time after its own invoice: late facts were waited for."""
+    return bool(lines) and not before and all(line.charge.endswith(_SAVINGS) for line in lines)
 
 
 def _by_period(lines: Iterable[Line]) -> dict[int, list[Line]]:
