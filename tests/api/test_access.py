@@ -6,7 +6,13 @@ from tests.api.conftest import NOW, World, bearer
 from valorem.engine.keys import SCOPES, issue_key, revoke_key
 from valorem.engine.workspaces import list_workspaces
 
-OPEN = {("get", "/v1/health"), ("get", "/v1/ready"), ("get", "/metrics")}
+OPEN = {
+    ("get", "/v1/health"),
+    ("get", "/v1/ready"),
+    ("get", "/metrics"),
+    ("post", "/v1/outcomes/signing/look"),  # whose link is the key
+    ("post", "/v1/outcomes/signing"),
+}
 OUTCOME = {"contract": "ctr_" + "0" * 26, "definition": "resolution"}
 METHODS = ("get", "post", "put", "patch", "delete")
 

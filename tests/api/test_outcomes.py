@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 
+import httpx
 import pytest
 
 from tests.api.conftest import World
@@ -134,3 +135,68 @@ def test_both_sides_read_the_same_dashboard_and_open_it_to_the_evidence(
     assert world.post("/v1/clock/advance", {"to": "2026-05-02T00:00:00Z"}).status_code == 200
     ours = world.get("/v1/invoices?newest_first=true&limit=1").json()["items"][0]
     assert ours["total"] in ("-0.99", "0")
+
+
+def test_a_link_signs_exactly_one_text_once(world: World, deal: dict[str, str]) -> None:
+    made = world.post("/v1/outcomes/definitions", deal).json()
+    first = world.post("/v1/outcomes/signing/links", deal).json()
+    link = world.post("/v1/outcomes/signing/links", {**deal, "number": 1, "lasts_days": 3}).json()
+    assert link["digest"] == made["digest"]
+
+    def ask(path: str, body: dict[str, object]) -> httpx.Response:
+        return world.http.post(f"/v1/outcomes/{path}", json=body)  # without a key
+
+    assert ask("signing/look", {"token": first["token"]}).status_code == 404  # the newer one took its place
+    seen = ask("signing/look", {"token": link["token"]}).json()
+    assert (seen["customer"], seen["definition"]["missing"]) == ("acme", ["vendor", "customer"])
+    yes = {"token": link["token"], "person": "Cora", "role": "CFO", "digest": made["digest"]}
+    assert ask("signing", {**yes, "digest": "0" * 64}).status_code == 422
+    signed = ask("signing", yes)
+    assert signed.status_code == 201
+    (signature,) = signed.json()["signatures"]
+    assert (signature["party"], signature["method"], signature["person"]) == ("customer", "portal", "Cora")
+    assert ask("signing", yes).status_code == 404
+    assert world.post("/v1/outcomes/signing/links", deal).status_code == 422  # nothing left to sign
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "nonsense",
+        "vl_sign.1.ctr_019b0000000000000000000000." + "x" * 43,
+        "vl_sign.99999.ctr_019b0000000000000000000000." + "x" * 43,
+        "vl_sign.99999999999999.ctr_019b0000000000000000000000." + "x" * 43,
+        "vl_sign.1.cus_1." + "x" * 43,
+    ],
+)
+def test_whatever_is_wrong_with_a_link_the_answer_is_the_same(world: World, token: str) -> None:
+    answer = world.http.post("/v1/outcomes/signing/look", json={"token": token})
+    assert answer.status_code == 404
+    assert "link" in answer.json()["detail"] or "workspace" in answer.json()["detail"]
+
+
+SAVINGS = {
+    "outcomes/energy.yaml": "outcome: energy\nsource: {system: meters}\n"
+    "evidence:\n  - {event: cost, kind: success}\nkey: data.key\nvalue: {amount: data.cost}\ncurrency: USD\n"
+    "savings: {share: 25%, baseline: {method: fixed, amount: 1000}}\n",
+    "plans/energy.yaml": "plan: energy\nname: Energy\ncurrency: USD\nevery: month\noutcomes: [energy]\n",
+}
+
+
+def test_savings_are_read_with_their_arithmetic(world: World) -> None:
+    assert (
+        world.post("/v1/catalog/apply", {"files": SAVINGS, "message": "m", "author": "a"}).status_code == 201
+    )
+    world.post("/v1/customers", {"key": "acme", "name": "Acme", "currency": "USD"})
+    body = {"customer": "acme", "plan": "energy", "start": "2026-03-01T00:00:00Z"}
+    contract = world.post("/v1/contracts", body).json()["id"]
+    deal = {"contract": contract, "definition": "energy"}
+    made = world.post("/v1/outcomes/definitions", {**deal, "effective_from": "2026-03-01T00:00:00Z"})
+    assert made.status_code == 201
+    found = world.get(f"/v1/outcomes/savings?contract={contract}&definition=energy")
+    assert found.status_code == 200
+    assert [each["over"] for each in found.json()["items"]] == [False]  # nobody has signed it
+    estimated = world.post("/v1/outcomes/savings/estimates", {**deal, "period_index": 0})
+    assert estimated.status_code == 422
+    assert "is not over" in estimated.json()["detail"]

@@ -117,7 +117,7 @@ def list_definitions(caller: Reader, contract: Contract) -> DefinitionsAnswer:
         found = reports.list_outcomes(tx, contract)
         now = tx.now
     return DefinitionsAnswer(
-        items=[_definition(version, now) for each in found.values() for version in each.versions]
+        items=[definition_answer(version, now) for each in found.values() for version in each.versions]
     )
 
 
@@ -125,7 +125,7 @@ def list_definitions(caller: Reader, contract: Contract) -> DefinitionsAnswer:
 def propose_definition(body: ProposalBody, caller: Vendor) -> Response:
     """Put a definition, or an amendment of one, before both sides; nothing is in force until both have signed."""
     return caller.once(
-        lambda tx: _definition(deals.propose(tx, _proposal(body), by=caller.principal.key_id), tx.now)
+        lambda tx: definition_answer(deals.propose(tx, _proposal(body), by=caller.principal.key_id), tx.now)
     )
 
 
@@ -151,7 +151,7 @@ def sign_definition_as_customer(body: SignatureBody, caller: Customer) -> Respon
 def start_billing(body: StageBody, caller: Vendor) -> Response:
     """Let a version in shadow bill: both signed it, both lists agree, and both signed the report that says so."""
     return caller.once(
-        lambda tx: _definition(
+        lambda tx: definition_answer(
             deals.go_live(
                 tx,
                 body.contract,
@@ -169,7 +169,7 @@ def start_billing(body: StageBody, caller: Vendor) -> Response:
 def retire_definition(body: StageBody, caller: Vendor) -> Response:
     """Let a version accept nothing more from an instant on."""
     return caller.once(
-        lambda tx: _definition(
+        lambda tx: definition_answer(
             deals.retire(
                 tx,
                 body.contract,
@@ -197,7 +197,7 @@ def _proposal(body: ProposalBody) -> Proposal:
 def _sign(body: SignatureBody, caller: Caller, party: Party) -> Response:
     signer = signer_of(caller, party, body.person, body.role)
     return caller.once(
-        lambda tx: _definition(
+        lambda tx: definition_answer(
             deals.sign_definition(
                 tx, body.contract, body.definition, number=body.number, digest=body.digest, signer=signer
             ),
@@ -206,7 +206,8 @@ def _sign(body: SignatureBody, caller: Caller, party: Party) -> Response:
     )
 
 
-def _definition(version: DefinitionVersion, now: datetime) -> DefinitionAnswer:
+def definition_answer(version: DefinitionVersion, now: datetime) -> DefinitionAnswer:
+    """One version as it is answered."""
     return DefinitionAnswer(
         outcome=version.definition.outcome,
         number=version.number,

@@ -9,7 +9,7 @@ import typer
 from valorem.cli.output import Json, cell, money, more, say, show_json, table
 from valorem.cli.parameters import After, Limit, an_instant, quantities
 from valorem.cli.session import client_of
-from valorem.client.outcome_values import OutcomeDefinition
+from valorem.client.outcome_values import OutcomeDefinition, SharedPeriod
 from valorem.core.catalog.problems import CatalogError
 from valorem.core.catalog.source import UnreadableError, read_source
 from valorem.core.errors import InvalidInputError
@@ -167,6 +167,108 @@ def sign(
     client = client_of(context)
     call = client.sign_outcome_as_customer if as_customer else client.sign_outcome
     _show(call(contract, definition, version, digest, person, role), as_json=as_json)
+
+
+@app.command()
+def invite(
+    context: typer.Context,
+    contract: Contract,
+    definition: Definition,
+    version: Annotated[int | None, typer.Option(min=1, help="Which version; the newest.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=90, help="How long the link works.")] = 14,
+    as_json: Json = False,
+) -> None:
+    """Make a link by which the customer signs a version once, without a key."""
+    made = client_of(context).invite_to_sign_outcome(contract, definition, number=version, lasts_days=days)
+    if as_json:
+        show_json(made)
+        return
+    say(f"version {made.number}, digest {made.digest}", "bold")
+    say(f"give this to the person who signs for the customer; it works once, until {cell(made.expires_at)}:")
+    say(f"  {made.token}")
+
+
+@app.command(name="sign-by-link")
+def sign_by_link(
+    context: typer.Context,
+    token: Annotated[str, typer.Argument(help="Of the link.")],
+    person: Annotated[
+        str | None, typer.Option(help="Who signs; the text is only shown where left out.")
+    ] = None,
+    role: Annotated[str | None, typer.Option(help="As what.")] = None,
+    digest: Annotated[str | None, typer.Option(help="Of the text that was read.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a link is for; with --person, --role and --digest sign it as the customer."""
+    client = client_of(context)
+    if person is None or role is None or digest is None:
+        found = client.look_at_signing_link(token)
+        if as_json:
+            show_json(found)
+            return
+        say(f"{found.definition.outcome} version {found.definition.number} for {found.customer}", "bold")
+        show_json(found.definition.terms)
+        say(f"digest {found.definition.digest}")
+        say(f"sign it with --person, --role and --digest until {cell(found.expires_at)}")
+        return
+    _show(client.sign_outcome_by_link(token, digest, person, role), as_json=as_json)
+
+
+@app.command()
+def savings(
+    context: typer.Context, contract: Contract, definition: Definition, as_json: Json = False
+) -> None:
+    """Show what each period saved, what of it is shared, and the arithmetic."""
+    found = client_of(context).outcome_savings(contract, definition)
+    if as_json:
+        show_json(found)
+        return
+    columns = ("from", "baseline", "actual", "saved", "counts", "loss carried", "fee", "billed", "estimate")
+    table(
+        columns,
+        [
+            (
+                each.start,
+                each.baseline,
+                each.actual,
+                each.savings,
+                each.proven,
+                each.carried,
+                each.fee,
+                money(each.billed, found.currency),
+                _estimated(each),
+            )
+            for each in found.items
+        ],
+        right=columns[1:8],
+    )
+
+
+def _estimated(period: SharedPeriod) -> str:
+    if period.estimate is not None:
+        return (
+            f"{cell(period.estimate.point)} (from {cell(period.estimate.lower)}), {period.estimate.library}"
+        )
+    if not period.over:
+        return "not over yet"
+    return "" if period.known else "nothing known yet"
+
+
+@app.command()
+def estimate(
+    context: typer.Context,
+    contract: Contract,
+    definition: Definition,
+    period: Annotated[int | None, typer.Option(min=0, help="Which; the last one that is over.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a period's estimate now instead of when its invoice is final; it is made once and kept for good."""
+    made = client_of(context).estimate_outcome_savings(contract, definition, period_index=period)
+    if as_json:
+        show_json(made)
+        return
+    say(f"period {made.period_index}: {cell(made.point)}, lower bound {cell(made.lower)}", "bold")
+    say(f"{made.formula}; {made.library}")
 
 
 @app.command()

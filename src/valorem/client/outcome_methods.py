@@ -73,6 +73,39 @@ def sign_outcome_as_customer(
     return Call("POST", f"{_PATH}/definitions/sign-as-customer", v.OutcomeDefinition, body=body, once=True)
 
 
+def invite_to_sign_outcome(
+    contract: str, definition: str, *, number: int | None = None, lasts_days: int | None = None
+) -> Call[v.SigningLink]:
+    """Make a link by which the customer signs once, without a key."""
+    body = {"contract": contract, "definition": definition, "number": number, "lasts_days": lasts_days}
+    return Call("POST", f"{_PATH}/signing/links", v.SigningLink, body=body, once=True)
+
+
+def look_at_signing_link(token: str) -> Call[v.ToSign]:
+    """What a link is for; looking does not use it."""
+    return Call("POST", f"{_PATH}/signing/look", v.ToSign, body={"token": token})
+
+
+def sign_outcome_by_link(token: str, digest: str, person: str, role: str) -> Call[v.OutcomeDefinition]:
+    """Sign as the customer with a link, which is used up."""
+    body = {"token": token, "digest": digest, "person": person, "role": role}
+    return Call("POST", f"{_PATH}/signing", v.OutcomeDefinition, body=body)
+
+
+def outcome_savings(contract: str, definition: str) -> Call[v.OutcomeSavings]:
+    """What each period saved and what of it is billed, with the arithmetic."""
+    query = {"contract": contract, "definition": definition}
+    return Call("GET", f"{_PATH}/savings", v.OutcomeSavings, query=query)
+
+
+def estimate_outcome_savings(
+    contract: str, definition: str, *, period_index: int | None = None
+) -> Call[v.SavingsEstimate]:
+    """Make a period's estimate now; it is made once and kept for good."""
+    body = {"contract": contract, "definition": definition, "period_index": period_index}
+    return Call("POST", f"{_PATH}/savings/estimates", v.SavingsEstimate, body=body, once=True)
+
+
 def start_outcome_billing(
     contract: str, definition: str, number: int, *, since: datetime | None = None
 ) -> Call[v.OutcomeDefinition]:
@@ -255,6 +288,11 @@ class OutcomeMethods:
     backtest_outcome = Method(backtest_outcome)
     sign_outcome = Method(sign_outcome)
     sign_outcome_as_customer = Method(sign_outcome_as_customer)
+    invite_to_sign_outcome = Method(invite_to_sign_outcome)
+    look_at_signing_link = Method(look_at_signing_link)
+    sign_outcome_by_link = Method(sign_outcome_by_link)
+    outcome_savings = Method(outcome_savings)
+    estimate_outcome_savings = Method(estimate_outcome_savings)
     start_outcome_billing = Method(start_outcome_billing)
     retire_outcome = Method(retire_outcome)
     open_outcome = Method(open_outcome)

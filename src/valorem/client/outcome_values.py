@@ -215,3 +215,71 @@ class OutcomeBundle(Value, frozen=True):
 
     sha256: str
     content: str
+
+
+class SigningLink(Value, frozen=True):
+    """A link by which the customer signs one version; its token is shown this once."""
+
+    token: str
+    number: int
+    digest: str
+    expires_at: datetime
+
+
+class ToSign(Value, frozen=True):
+    """What the holder of a link may sign, and for whom."""
+
+    contract: str
+    customer: str
+    definition: OutcomeDefinition
+    expires_at: datetime
+
+
+class SavingsStep(Value, frozen=True):
+    """One step of the arithmetic of a fee."""
+
+    label: str
+    text: str
+    value: Decimal
+
+
+class SavingsEstimate(Value, frozen=True):
+    """A number that statistics gave, kept for good with all it was made from."""
+
+    period_index: int
+    method: str
+    point: Decimal
+    lower: Decimal
+    upper: Decimal | None
+    level: Decimal
+    sides: str
+    inputs: dict[str, str]
+    formula: str
+    library: str
+
+
+class SharedPeriod(Value, frozen=True):
+    """One period of a share of savings."""
+
+    period_index: int
+    start: datetime
+    end: datetime
+    version: int | None
+    over: bool
+    known: bool
+    actual: Decimal | None
+    baseline: Decimal | None
+    savings: Decimal | None
+    proven: Decimal | None
+    carried: Decimal | None
+    fee: Decimal | None
+    billed: Decimal
+    steps: list[SavingsStep]
+    estimate: SavingsEstimate | None
+
+
+class OutcomeSavings(Value, frozen=True):
+    """What each period of a definition saved."""
+
+    currency: str
+    items: list[SharedPeriod]
