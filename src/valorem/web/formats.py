@@ -189,6 +189,26 @@ def span(start: datetime, end: datetime, zone: str = "UTC") -> Markup:
     )
 
 
+def alert_text(alert: str) -> str:
+    """What an alert watches, in words: ``limit:agents:day`` is a limit on agents in a day."""
+    kind, _, rest = alert.partition(":")
+    on, _, window = rest.partition(":")
+    named = {
+        "included": f"included {on or 'quantities'}",
+        "limit": f"limit on {on}" + (f", {window.replace('_', ' ')}" if window else ""),
+        "usage": f"use of {on}",
+        "spend": "spend in the period",
+        "projected": "projected bill",
+        "expiry": "end of the contract or trial",
+        "change": f"sudden change of {on}",
+        "balance": f"balance of {on or 'credits'}",
+        "depletion": f"{on or 'credits'} about to run out",
+        "credit_expiry": f"{on or 'credits'} about to lapse",
+        "budget": "budget",
+    }
+    return named.get(kind, alert.replace("_", " ").replace(":", ", "))
+
+
 def away(at: datetime, now: datetime) -> str:
     """How far an instant is from now: ``in 3 days``, ``2 hours ago``."""
     seconds = int((at - now).total_seconds())

@@ -34,6 +34,7 @@ class Templates:
             lstrip_blocks=True,
         )
         self._environment.filters.update(
+            alert=formats.alert_text,
             away=formats.away,
             bare_money=formats.bare_money,
             cents=formats.cents,

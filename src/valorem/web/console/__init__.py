@@ -8,6 +8,7 @@ from valorem.web.console import (
     contract_edits,
     contracts,
     credit_accounts,
+    customer_limits,
     customers,
     events,
     home,
@@ -24,7 +25,8 @@ from valorem.web.standings import Watch
 
 def add_console(site: Site, watch: Watch) -> None:
     """Add every page of the console to a site."""
-    credit_accounts.add(site)  # before customers, whose address takes everything that follows
+    customer_limits.add(site)
+    credit_accounts.add(site)  # both before customers, whose address takes everything that follows
     for module in (home, events, customers, meters, revenue):
         module.add(site, watch)
     for plain_module in (

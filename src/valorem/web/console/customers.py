@@ -1,25 +1,32 @@
 """Customers: who needs me now, and what will each pay, and why."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from zoneinfo import available_timezones
 
+from valorem.core.billing.invoice import Line
 from valorem.core.billing.projection import Preview
 from valorem.core.contracts.customer import Customer
 from valorem.core.errors import InvalidInputError, ValoremError
-from valorem.core.numbers import parse_decimal
+from valorem.core.numbers import ZERO, exact, parse_decimal
 from valorem.engine import customers as verbs
 from valorem.engine.aliases import attach_alias
+from valorem.engine.assembling import terms_for
 from valorem.engine.catalog import catalog_at, current_catalog
 from valorem.engine.contracts import NewContract, create_contract, list_contracts
+from valorem.engine.credits.reading import GrantLeft, balances
 from valorem.engine.engine import Transaction
 from valorem.engine.invoices import list_invoices, preview_invoice
+from valorem.engine.settling import standings
 from valorem.engine.usage import usage
 from valorem.store.postgres.contracts import ContractRow
+from valorem.web.bars import Part
 from valorem.web.charts.chart import Chart
 from valorem.web.charts.usage import usage_chart
+from valorem.web.console.customer_limits import edges_for
 from valorem.web.render import segment
 from valorem.web.site import Answer, Go, Page, Site, Visit
 from valorem.web.standings import Standing, Standings, Watch
@@ -44,6 +51,17 @@ class Running:
     row: ContractRow
     preview: Preview | None
     why_not: ValoremError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Burned:
+    """What was used of one thing in the running period, in the order in which it is paid for."""
+
+    name: str
+    unit: str
+    parts: tuple[Part, ...]
+    cost: Decimal
+    currency: str
 
 
 def add(site: Site, watch: Watch) -> None:
@@ -214,7 +232,10 @@ def _show(visit: Visit, watch: Watch) -> Page:
         customer = verbs.get_customer(tx, key)
         rows = list_contracts(tx, customer=key, limit=_MOST_ROWS)
         contracts = [_running(tx, row) for row in rows]
-        invoices = list_invoices(tx, customer=key, newest_first=True, limit=12)
+        invoices = standings(tx, list_invoices(tx, customer=key, newest_first=True, limit=12))
+        _, edges = edges_for(tx, key, customer.currency)
+        held = balances(tx, key)
+        parts = [found for each in contracts if each.preview for found in _parts(tx, each)]
         now = tx.now
         chart, meters, meter, dimension, dimensions = _usage(visit, tx, customer, rows)
     values = {
@@ -227,9 +248,50 @@ def _show(visit: Visit, watch: Watch) -> Page:
         "meter": meter,
         "dimension": dimension,
         "dimensions": dimensions,
+        "edges": edges,
+        "credits": [(each, [_part(left) for left in each.grants]) for each in held],
+        "parts": parts,
         "now": now,
     }
     return Page("console/customer.html", values)
+
+
+@exact
+def _parts(tx: Transaction, running: Running) -> list[Burned]:
+    """What was used of everything that is priced this period: what is included first, then what is paid."""
+    assert running.preview is not None
+    lines = [
+        line for line in running.preview.so_far.lines if line.kind == "usage" and line.timing != "adjustment"
+    ]
+    found = []
+    for priced in terms_for(tx, running.row.contract).at(tx.now).priced:
+        mine = [line for line in lines if line.key == priced.key]
+        used = sum((line.quantity or ZERO for line in mine), ZERO)
+        version = priced.price.at(tx.now)
+        free = version.included or ZERO
+        parts = [Part("included", free if used else min(_measured(mine), free), free)] if free else []
+        if used or not free:
+            parts.append(Part("paid", used, used))
+        name = version.name or priced.meter.name or priced.key
+        cost = sum((line.amount for line in mine), ZERO)
+        found.append(Burned(name, priced.meter.unit or "", tuple(parts), cost, running.row.contract.currency))
+    return found
+
+
+@exact
+def _measured(lines: Sequence[Line]) -> Decimal:
+    """What was counted before anything included was taken off: the first step of each line's arithmetic."""
+    counted = {
+        tuple(sorted(line.dimensions.items())): step.value
+        for line in lines
+        for step in line.steps
+        if step.label == "measured"
+    }
+    return sum(counted.values(), ZERO)
+
+
+def _part(left: GrantLeft) -> Part:
+    return Part(left.grant.source, left.grant.amount - left.remaining - left.held, left.grant.amount)
 
 
 def _running(tx: Transaction, row: ContractRow) -> Running:
