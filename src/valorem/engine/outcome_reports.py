@@ -121,6 +121,15 @@ def list_outcomes(tx: Transaction, contract_id: str) -> dict[str, Definitions]:
     return definitions_of(tx, get_contract(tx, contract_id).contract.id)
 
 
+def list_sold(tx: Transaction, *, customer: str | None = None, limit: int = 50) -> list[tuple[Contract, str]]:
+    """Contracts and the outcomes they have a definition of; of one customer where given."""
+    found = [
+        (get_contract(tx, contract).contract, outcome)
+        for contract, outcome in outcomes.sold(tx.connection, tx.workspace.id, limit=limit)
+    ]
+    return [each for each in found if customer is None or each[0].customer == customer]
+
+
 def show_board(tx: Transaction, contract_id: str, outcome: str, *, at: datetime | None = None) -> Board:
     """What both sides see at an instant; nothing is written, and no job has to move a state.
 

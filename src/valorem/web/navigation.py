@@ -47,6 +47,7 @@ GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
             Link("customers", "Customers", "/customers", "customers", "c"),
             Link("invoices", "Invoices", "/invoices", "invoices", "i"),
             Link("credits", "Credits", "/credits", "credits", "r"),
+            Link("outcomes", "Outcomes", "/outcomes", "outcomes", "o"),
             Link("revenue", "Revenue", "/revenue", "revenue", "v"),
         ),
     ),
