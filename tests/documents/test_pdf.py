@@ -95,7 +95,7 @@ def test_paper_follows_the_reader():
 def test_a_long_invoice_repeats_its_head_and_numbers_its_pages():
     reader = pypdf.PdfReader(BytesIO(render_pdf(document(lines=LINES * 7, usage=()), "en")))
     pages = [page.extract_text() for page in reader.pages]
-    assert len(pages) >= 4
+    assert len(pages) >= 3
     assert all("Unit price" in page for page in pages[:3])
     assert f"Page 2 of {len(pages)}" in pages[1]
 

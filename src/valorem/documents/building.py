@@ -26,7 +26,15 @@ from valorem.documents.document import (
     UsageSeries,
 )
 
-_GROUPS: Mapping[str, LineGroup] = {"fee": "fees", "usage": "usage"}
+_GROUPS: Mapping[str, LineGroup] = {
+    "fee": "fees",
+    "usage": "usage",
+    "outcome": "usage",
+    "charge": "charges",
+    "discount": "discounts",
+    "commitment": "commitments",
+    "true_up": "commitments",
+}
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -186,6 +194,7 @@ def _line(
         rates=rates,
         first_day=first,
         last_day=last,
+        section=line.contract,
     )
 
 

@@ -11,7 +11,7 @@ from valorem.core.errors import InvalidInputError
 from valorem.core.numbers import ZERO, exact, plain
 
 DocumentKind = Literal["invoice", "credit_note"]
-LineGroup = Literal["fees", "usage", "adjustments", "other"]
+LineGroup = Literal["fees", "usage", "charges", "discounts", "commitments", "adjustments", "other"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,7 @@ class DocumentLine:
         rates: The taxes on it.
         first_day: The first day it covers.
         last_day: The last day it covers.
+        section: Names the contract, on an invoice for several.
     """
 
     group: LineGroup
@@ -115,6 +116,7 @@ class DocumentLine:
     rates: tuple[TaxRate, ...]
     first_day: date | None = None
     last_day: date | None = None
+    section: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +136,14 @@ class UsageSeries:
         unit: Of the values.
         days: One value a day, in order.
         adds_up: Whether the days' values sum to something (usage does, a level does not).
+        monthly: Whether there is one value a month instead, with the month's first day.
     """
 
     name: str
     unit: str | None
     days: tuple[tuple[date, Decimal], ...]
     adds_up: bool = True
+    monthly: bool = False
 
 
 @dataclass(frozen=True, slots=True)

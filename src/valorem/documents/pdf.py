@@ -6,7 +6,6 @@ from datetime import UTC, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from importlib.resources import as_file, files
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -215,11 +214,14 @@ def _facts(document: InvoiceDocument, words: Words) -> Iterator[tuple[str, str]]
 
 
 def _groups(document: InvoiceDocument, words: Words) -> Iterator[dict[str, Any]]:
-    """Lines under their headings; lines of one group that stand together are one block."""
-    for group, members in groupby(document.lines, key=lambda line: line.group):
-        lines = list(members)
+    """Lines under their headings, each heading once, in the order they first come up."""
+    together: dict[tuple[str | None, str], list[DocumentLine]] = {}
+    for line in document.lines:
+        together.setdefault((line.section, line.group), []).append(line)
+    for (section, group), lines in together.items():
+        heading = words.labels[group]
         yield {
-            "heading": words.labels[group],
+            "heading": heading if section is None else f"{heading} · {words.own(section)}",
             "sum": words.money(sum((line.amount for line in lines), ZERO), document.currency),
             "lines": [_line(line, document, words) for line in lines],
         }
@@ -321,15 +323,17 @@ def _series(series: UsageSeries, words: Words) -> dict[str, Any]:
     average = (sum(values, ZERO) / len(values)).quantize(Decimal("0.01"))
     peak = series.days[values.index(highest)][0]
     facts = [[words.labels["sum"], words.number(sum(values, ZERO)) + unit]] if series.adds_up else []
-    facts.append([words.labels["highest"], f"{words.number(highest)}{unit} ({words.short_day(peak)})"])
-    facts.append([words.labels["average"], words.number(average) + unit])
+    told = words.month if series.monthly else words.short_day
+    per = "_month" if series.monthly else ""
+    facts.append([words.labels[f"highest{per}"], f"{words.number(highest)}{unit} ({told(peak)})"])
+    facts.append([words.labels[f"average{per}"], words.number(average) + unit])
     return {
         "name": words.own(series.name),
         "unit": words.own(series.unit or ""),
         "top": words.number(top),
         "half": words.number(top / 2),
         "heights": [int(max(ZERO, value) * _PERMILLE / top) for value in values],
-        "days": [words.short_day(day) for day, _ in series.days],
+        "days": [told(day) for day, _ in series.days],
         "values": [words.number(value) for value in values],
         "facts": facts,
     }

@@ -71,6 +71,10 @@ class Words:
         """A day without its year, under a chart."""
         return str(format_skeleton("MMMd", day, locale=self.locale))
 
+    def month(self, day: date) -> str:
+        """The month of a day, with its year."""
+        return str(format_skeleton("yMMM", day, locale=self.locale))
+
     def days(self, first: date, last: date) -> str:
         """From one day to another."""
         return self.day(first) if first == last else f"{self.day(first)} – {self.day(last)}"

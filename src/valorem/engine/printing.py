@@ -1,5 +1,6 @@
 """From a final invoice or credit note to the document that is printed."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from valorem.core.billing.parties import BillingDetails, BillingSettings, PostalAddress, Seller
@@ -9,6 +10,7 @@ from valorem.core.errors import UnprocessableError
 from valorem.core.numbers import exact
 from valorem.documents.building import Letterhead, credit_note_document, invoice_document
 from valorem.documents.document import Address, BankAccount, InvoiceDocument, Logo, Party
+from valorem.engine.annex import annex_of, units_of
 from valorem.engine.credit_notes import get_credit_note
 from valorem.engine.engine import Transaction
 from valorem.engine.invoices import find_invoice
@@ -32,7 +34,8 @@ def printed_invoice(tx: Transaction, invoice: str) -> tuple[InvoiceDocument, str
     sealed = read_sealed(document.document)
     life = lives.load_many(tx.connection, tx.workspace.id, [header.id])[header.id]
     later = life.from_balance - sealed.settlement.balance_used
-    printed = _document(sealed, document.number, get_billing_settings(tx), life.paid + later)
+    printed = _document(tx, sealed, document.number, get_billing_settings(tx), life.paid + later)
+    printed = replace(printed, usage=annex_of(tx, sealed.invoice, sealed.zone))
     return printed, sealed.buyer.locale or "en"
 
 
@@ -47,7 +50,7 @@ def printed_note(tx: Transaction, note: str) -> tuple[InvoiceDocument, str]:
     document = invoices.load_document(tx.connection, tx.workspace.id, stored.row.invoice)
     assert document is not None  # a note is only written on what is final
     sealed = read_sealed(document.document)
-    of = _document(sealed, document.number, get_billing_settings(tx), Decimal(0))
+    of = _document(tx, sealed, document.number, get_billing_settings(tx), Decimal(0))
     printed = credit_note_document(
         stored.note,
         of,
@@ -60,7 +63,7 @@ def printed_note(tx: Transaction, note: str) -> tuple[InvoiceDocument, str]:
 
 @exact
 def _document(
-    sealed: SealedInvoice, number: str, settings: BillingSettings, payments: Decimal
+    tx: Transaction, sealed: SealedInvoice, number: str, settings: BillingSettings, payments: Decimal
 ) -> InvoiceDocument:
     seller = sealed.seller or settings.seller
     if seller is None or seller.address is None:
@@ -82,6 +85,7 @@ def _document(
             notes=settings.notes,
         ),
         zone=sealed.zone,
+        units=units_of(tx, sealed.invoice),
         payments=payments,
         replaces=sealed.replaces,
     )

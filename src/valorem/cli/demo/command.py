@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from valorem.cli.demo.enterprise import play_enterprise
 from valorem.cli.demo.free_plan import play_free_plan
 from valorem.cli.demo.incidents import Calendar, log_start, play_incidents
 from valorem.cli.demo.proof import prove
@@ -50,6 +51,12 @@ def demo(
         bool,
         typer.Option("--freemium", help="Show a free plan, its limit, the prompt and the upgrade instead."),
     ] = False,
+    enterprise: Annotated[
+        bool,
+        typer.Option(
+            "--enterprise", help="Show an order of 500,000 over three years, changed on the way, instead."
+        ),
+    ] = False,
     incidents: Annotated[
         Path | None,
         typer.Option(
@@ -78,6 +85,8 @@ def demo(
         with Client(url, sandbox.admin_key.key, timeout_s=120) as client:
             if incidents is not None:
                 holds = play_incidents(client, url, incidents, window, calendar, as_json=as_json)
+            elif enterprise:
+                holds = play_enterprise(client, folder)
             elif freemium:
                 holds = play_free_plan(client)
             else:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
 from types import MappingProxyType
 from typing import NamedTuple
 
 from valorem.core.billing.invoice import Line, Timing
 from valorem.core.billing.terms import Stretch, Terms
+from valorem.core.calendar import local
 from valorem.core.catalog.plans import Fee, Policies
 from valorem.core.contracts.agreed import Charge
 from valorem.core.contracts.contract import Contract
@@ -82,22 +83,28 @@ def _changed(
     before: _Level,
     after: _Level,
 ) -> Iterator[Line]:
-    at = write_instant(rest.start)
+    at, since = write_instant(rest.start), _told(rest.start, contract.time_zone)
     if before.amount == after.amount and before.quantity and after.quantity:
         delta = after._replace(quantity=after.quantity - before.quantity)
         line = _line(contract, policies, period, rest, key=key, level=delta)
-        text = f"{line.description}: {'+' if delta.quantity > 0 else ''}{plain(delta.quantity)} from {at}"
+        text = f"{line.description}: {'+' if delta.quantity > 0 else ''}{plain(delta.quantity)} from {since}"
         yield replace(line, charge=f"fee:{key}@{at}", description=text)
         return
     if before.total:
         ended = before._replace(quantity=-before.quantity)
         line = _line(contract, policies, period, rest, key=key, level=ended)
         yield replace(
-            line, charge=f"fee:{key}@{at}:ends", description=f"{line.description}: unused from {at}"
+            line, charge=f"fee:{key}@{at}:ends", description=f"{line.description}: unused from {since}"
         )
     if after.total:
         line = _line(contract, policies, period, rest, key=key, level=after)
-        yield replace(line, charge=f"fee:{key}@{at}", description=f"{line.description}: from {at}")
+        yield replace(line, charge=f"fee:{key}@{at}", description=f"{line.description}: from {since}")
+
+
+def _told(at: datetime, zone: str) -> str:
+    """A local day for people, with its time where it is not midnight."""
+    wall = local(at, zone)
+    return wall.date().isoformat() if wall.time() == time() else wall.strftime("%Y-%m-%d %H:%M")
 
 
 def _level(terms: Terms, key: str, listed: Fee, at: datetime) -> _Level:
