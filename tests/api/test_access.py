@@ -154,7 +154,7 @@ def test_another_workspace_s_things_do_not_exist(furnished: World) -> None:
     for method, path, body in strangers:
         sent = body or bodies.get(path) or example(document, method, path)
         query = "?line=1" if path.endswith("explain") else ""
-        if method == "get" and path.startswith("/v1/holds"):
+        if path.startswith("/v1/credits/top-ups/") or (method == "get" and path.startswith("/v1/holds")):
             query = "?customer=acme&credit=ai"
         if method == "delete" and path.startswith(("/v1/budgets", "/v1/concessions")):
             query = "?customer=acme"

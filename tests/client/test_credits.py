@@ -49,8 +49,12 @@ def test_credits_from_grant_to_statement(served: tuple[Any, str]) -> None:
         given = client.give_credits("acme", "ai", 100, id="welcome", lasts="30 days", source="promotional")
         assert (given.remaining, given.available) == (100, 100)
         assert client.give_credits("acme", "ai", 100, id="welcome").available == 100
-        bought = client.give_credits("acme", "ai", pack="small", quantity=2)
-        assert (bought.grant.amount, bought.grant.cost, bought.grant.currency) == (500, 20, "USD")
+        seen = client.buy_credits("acme", "ai", pack="small", quantity=2, preview=True)
+        assert (seen.total, seen.credits) == (20, 500)
+        assert client.list_purchases("acme").items == []
+        bought = client.buy_credits("acme", "ai", pack="small", quantity=2)
+        assert (bought.credits, bought.total, bought.currency, bought.state) == (500, 20, "USD", "invoiced")
+        assert [one.id for one in client.list_purchases("acme").items] == [bought.id]
         with client.hold("acme", "ai", 50, work={"meter": "actions", "member": "ann"}) as hold:
             hold.use(30)
             assert not hold.spend(21)
@@ -62,7 +66,7 @@ def test_credits_from_grant_to_statement(served: tuple[Any, str]) -> None:
         ]
         statement = client.credit_statement("acme", "ai")
         assert statement.opening + sum(line.change for line in statement.lines) == statement.closing == 570
-        client.void_grant("acme", "ai", bought.grant.id)
+        client.void_grant("acme", "ai", bought.id)
         assert client.credit_balance("acme", credit="ai").items[0].balance == 70
         assert client.change_grant_expiry(
             "acme", "ai", "welcome", expires=datetime(2026, 5, 1, tzinfo=UTC)

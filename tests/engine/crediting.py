@@ -10,12 +10,13 @@ from typing import Any
 
 from tests.engine.billing import JANUARY, Shop, Shops
 from valorem.core.time import write_instant
+from valorem.engine.credits.buying import NewPurchase, Purchase, buy_credits
 from valorem.engine.credits.closing import CreditsReport, tend_credits
 from valorem.engine.credits.granting import GrantState, NewGrant, give_grant, void_grant
 from valorem.engine.credits.holding import HoldState, place_hold, release_hold, settle_hold
 from valorem.engine.credits.ledger import tend, verify_ledger
 from valorem.engine.credits.reading import Balance, balance
-from valorem.store.postgres.credits import Place
+from valorem.store.postgres.credits import Place, closed_periods
 
 CREDITS: Mapping[str, str] = {
     "meters/actions.yaml": """
@@ -92,9 +93,9 @@ class CreditShop(Shop):
         with self.engine.transaction(self.workspace) as tx:
             return give_grant(tx, NewGrant(customer, credit, Decimal(str(amount)), **terms))
 
-    def buy(self, customer: str, pack: str, credit: str = "ai", **terms: Any) -> GrantState:
+    def buy(self, customer: str, pack: str | None = None, credit: str = "ai", **terms: Any) -> Purchase:
         with self.engine.transaction(self.workspace) as tx:
-            return give_grant(tx, NewGrant(customer, credit, pack=pack, **terms))
+            return buy_credits(tx, NewPurchase(customer, credit, pack=pack, **terms))
 
     def void(self, customer: str, grant: str, credit: str = "ai") -> GrantState:
         with self.engine.transaction(self.workspace) as tx:
@@ -132,6 +133,11 @@ class CreditShop(Shop):
 
     def tend_all(self) -> CreditsReport:
         return tend_credits(self.engine, self.workspace)
+
+    def closed(self, customer: str, credit: str = "ai") -> int:
+        """How many periods of an account are closed."""
+        with self.engine.transaction(self.workspace) as tx:
+            return len(closed_periods(tx.connection, Place(self.workspace, customer, credit)))
 
     def told(self) -> list[str]:
         """The topics about credits in the outbox, in order."""

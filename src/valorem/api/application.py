@@ -21,6 +21,7 @@ from valorem.api import (
     contract_changes,
     contracts,
     credit_notes,
+    credit_sales,
     credits,  # noqa: A004 - the noun of the room
     customers,
     events,
@@ -63,6 +64,7 @@ _ROUTERS = (
     contract_changes,
     contracts,
     concessions,
+    credit_sales,
     credits,
     holds,
     ledger,

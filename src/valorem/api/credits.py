@@ -1,6 +1,6 @@
-"""``/v1/credits``: grants, balances, statements, members and top-ups of prepaid credits."""
+"""``/v1/credits``: grants, members, balances and statements of prepaid credits."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import ConfigDict, Field
@@ -12,13 +12,11 @@ from valorem.api.strict_json import StrictRoute
 from valorem.api.wire import Answer, Body, Exact, ExactOut, Instant, Name, Page
 from valorem.core.ledger.granting import Member
 from valorem.core.ledger.grants import Grant
-from valorem.core.ledger.recharge import RechargeRule
 from valorem.core.ledger.scope import EVERYTHING, Scope
-from valorem.core.numbers import ONE, ZERO
-from valorem.core.units import parse_span, write_span
+from valorem.core.numbers import ZERO
+from valorem.core.units import parse_span
 from valorem.engine.credits import granting, reading
 from valorem.engine.credits.granting import NewGrant
-from valorem.store.postgres.credits import TopUp
 
 router = APIRouter(prefix="/v1/credits", tags=["credits"], route_class=StrictRoute)
 Reader = Annotated[Caller, Depends(Needs("read"))]
@@ -46,7 +44,7 @@ class ScopeBody(Body):
 
 
 class GrantBody(Body):
-    """Credits to give: an amount, or packs of the catalog.
+    """Credits to give. What a customer pays for is `POST /v1/credits/purchases`.
 
     Attributes:
         id: Your own; the same id and amount is the same grant.
@@ -74,7 +72,7 @@ class GrantBody(Body):
 
     customer: Name
     credit: Name
-    amount: Exact | None = None
+    amount: Exact
     id: Name | None = None
     start: Instant | None = None
     expires: Instant | None = None
@@ -85,8 +83,6 @@ class GrantBody(Body):
     scope: ScopeBody | None = None
     holder: Name | None = None
     tag: Name | None = None
-    pack: Name | None = None
-    quantity: Exact = ONE
 
 
 class GrantKey(Body):
@@ -102,7 +98,7 @@ class GrantKey(Body):
 
 
 class ExpiryBody(GrantKey):
-    """When a grant is to end instead; null for never."""
+    """When a grant is to end instead; `never` for never."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -117,7 +113,7 @@ class ExpiryBody(GrantKey):
         }
     )
 
-    expires: Instant | None
+    expires: Instant | Literal["never"]
 
 
 class MemberBody(Body):
@@ -140,63 +136,10 @@ class MemberAnswer(Answer):
     until: Instant | None
 
 
-class TopUpBody(Body):
-    """When to buy how many credits: up to `target`, or `amount`, or a `pack`.
+class MembersAnswer(Answer):
+    """Everybody who has, or had, a seat."""
 
-    Attributes:
-        threshold: A balance of this or less is topped up, once for each crossing.
-        most_per_day: Purchases on one day of the customer's zone.
-        lasts: How long what is bought can be used; for ever where left out.
-        exclude: Grants with one of these tags do not count as balance.
-    """
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"customer": "acme", "credit": "ai_credits", "key": "auto", "threshold": "10", "target": "50"}
-            ]
-        }
-    )
-
-    customer: Name
-    credit: Name
-    key: Name = "auto"
-    threshold: Exact
-    target: Exact | None = None
-    amount: Exact | None = None
-    pack: Name | None = None
-    lasts: SpanText | None = None
-    most_per_day: Annotated[int, Field(ge=1, le=1000)] = 1
-    zone: Annotated[str, Field(max_length=64)] = "UTC"
-    exclude: Names
-
-
-class TopUpAnswer(Answer):
-    """A top-up rule, and how often it has bought."""
-
-    key: str
-    threshold: ExactOut
-    target: ExactOut | None
-    amount: ExactOut | None
-    pack: str | None
-    lasts: str | None
-    most_per_day: int
-    crossings: int
-
-    @classmethod
-    def of(cls, top_up: TopUp) -> "TopUpAnswer":
-        """As the engine has it."""
-        rule = top_up.rule
-        return cls(
-            key=rule.key,
-            threshold=rule.threshold,
-            target=rule.target,
-            amount=rule.amount if top_up.pack is None else None,
-            pack=top_up.pack,
-            lasts=None if top_up.lasts is None else write_span(top_up.lasts),
-            most_per_day=rule.most_per_day,
-            crossings=top_up.state.crossings,
-        )
+    items: list[MemberAnswer]
 
 
 class GrantAnswer(Answer):
@@ -345,7 +288,7 @@ class ForecastAnswer(Answer):
 
 @router.post("/grants", status_code=201, response_model=GrantStateAnswer)
 def give_credits(body: GrantBody, caller: Writer) -> Response:
-    """Give credits, or sell packs of them."""
+    """Give credits."""
     new = NewGrant(
         customer=body.customer,
         credit=body.credit,
@@ -360,8 +303,6 @@ def give_credits(body: GrantBody, caller: Writer) -> Response:
         scope=EVERYTHING if body.scope is None else body.scope.scope(),
         holder=body.holder,
         tag=body.tag,
-        pack=body.pack,
-        quantity=body.quantity,
     )
     return caller.once(lambda tx: GrantStateAnswer.of(granting.give_grant(tx, new)))
 
@@ -391,9 +332,27 @@ def change_expiry(body: ExpiryBody, caller: Writer) -> Response:
     """Let a grant end at another time."""
     return caller.once(
         lambda tx: GrantStateAnswer.of(
-            granting.change_expiry(tx, body.customer, body.credit, body.grant, body.expires)
+            granting.change_expiry(
+                tx,
+                body.customer,
+                body.credit,
+                body.grant,
+                None if isinstance(body.expires, str) else body.expires,
+            )
         ),
         status=200,
+    )
+
+
+@router.get("/members")
+def list_members(caller: Reader, customer: Customer) -> MembersAnswer:
+    """Who has, or had, a seat."""
+    with caller.reading() as tx:
+        found = granting.list_members(tx, customer)
+    return MembersAnswer(
+        items=[
+            MemberAnswer(customer=customer, member=one.key, since=one.since, until=one.until) for one in found
+        ]
     )
 
 
@@ -407,27 +366,6 @@ def set_member(body: MemberBody, caller: Writer) -> Response:
     return caller.once(
         lambda tx: done(
             granting.set_member(tx, body.customer, body.member, since=body.since, until=body.until)
-        ),
-        status=200,
-    )
-
-
-@router.post("/top-ups", response_model=TopUpAnswer)
-def set_top_up(body: TopUpBody, caller: Writer) -> Response:
-    """Buy credits whenever the balance falls to a threshold."""
-    rule = RechargeRule(
-        key=body.key,
-        threshold=body.threshold,
-        target=body.target,
-        amount=ONE if body.pack is not None else body.amount,
-        most_per_day=body.most_per_day,
-        zone=body.zone,
-        exclude=tuple(body.exclude),
-    )
-    lasts = None if body.lasts is None else parse_span(body.lasts, "lasts")
-    return caller.once(
-        lambda tx: TopUpAnswer.of(
-            granting.set_top_up(tx, body.customer, body.credit, rule, lasts=lasts, pack=body.pack)
         ),
         status=200,
     )

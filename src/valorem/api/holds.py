@@ -79,7 +79,7 @@ class SettleBody(ReleaseBody):
 
 
 class HoldAnswer(Answer):
-    """A hold as it stands. ``shortfall`` is by how much a refused one was too large."""
+    """A hold as it stands. ``shortfall`` is by how much it was larger than what there was."""
 
     id: str
     state: State
@@ -92,8 +92,14 @@ class HoldAnswer(Answer):
 
 
 class HoldStateAnswer(HoldAnswer):
-    """A hold, and what the account has after it."""
+    """A hold, and what the account has after it.
 
+    Attributes:
+        verdict: `allow`: credits pay for it; `bill`: the rest is billed; `throttle`: work may go on slowly; `block`: it was
+            refused. `shortfall` is by how much it was larger than what there was.
+    """
+
+    verdict: Literal["allow", "bill", "throttle", "block"]
     available: ExactOut
     held: ExactOut
 
@@ -105,6 +111,7 @@ class HoldStateAnswer(HoldAnswer):
             **HoldAnswer.model_validate(hold).model_dump(mode="json"),
             available=found.available,
             held=found.held,
+            verdict=found.verdict,
         )
 
 

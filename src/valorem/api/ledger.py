@@ -1,12 +1,14 @@
 """``/v1/ledger``: the entries of credit accounts, and whether all of them still hold."""
 
+from dataclasses import fields
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
 from valorem.api.access import Caller, Needs
 from valorem.api.strict_json import StrictRoute
-from valorem.api.wire import Answer, Instant
+from valorem.api.wire import Answer, ExactOut, Instant
 from valorem.core.ledger.chain import write_entry
 from valorem.engine.credits import ledger
 from valorem.engine.customers import get_customer
@@ -46,6 +48,43 @@ class LedgerChecksAnswer(Answer):
     items: list[LedgerCheckAnswer]
 
 
+class RevenueRowAnswer(Answer):
+    """What one day brings of one credit type. Without a currency it is of credits that cost nothing.
+
+    Attributes:
+        revenue: Money of prepaid credits that were used, less what corrections gave back.
+        breakage: Money of prepaid credits that expired.
+        refunded: Money of prepaid credits that were taken back.
+        sold: Money of credits that were given, which is owed work from then on.
+        free: Credits used that cost nothing.
+        lapsed: Credits that expired and cost nothing.
+        on_demand: Credits used that no grant paid for.
+    """
+
+    day: date
+    credit: str
+    currency: str | None
+    revenue: ExactOut
+    breakage: ExactOut
+    refunded: ExactOut
+    sold: ExactOut
+    free: ExactOut
+    lapsed: ExactOut
+    on_demand: ExactOut
+
+    @classmethod
+    def of(cls, row: ledger.RevenueRow) -> "RevenueRowAnswer":
+        """As the engine has it."""
+        amounts = {each.name: getattr(row.recognised, each.name) for each in fields(row.recognised)}
+        return cls(day=row.day, credit=row.credit, currency=row.currency or None, **amounts)
+
+
+class RevenueAnswer(Answer):
+    """What each day brings; days without anything are left out."""
+
+    items: list[RevenueRowAnswer]
+
+
 @router.get("/entries")
 def export_ledger(
     caller: Reader,
@@ -69,6 +108,21 @@ def export_ledger(
             for each in found
         ]
     )
+
+
+@router.get("/revenue")
+def revenue_by_day(
+    caller: Reader,
+    start: Annotated[date, Query(description="the first day")],
+    end: Annotated[date, Query(description="the last day")],
+    customer: Annotated[str | None, Query(max_length=255)] = None,
+    credit: Annotated[str | None, Query(max_length=63)] = None,
+    zone: Annotated[str, Query(max_length=64, description="IANA zone of the days")] = "UTC",
+) -> RevenueAnswer:
+    """Prepaid revenue by day as it is booked: drawn at cost basis, breakage on expiry, credits that cost nothing apart."""
+    with caller.reading() as tx:
+        rows = ledger.revenue_by_day(tx, start, end, customer=customer, credit=credit, zone=zone)
+    return RevenueAnswer(items=[RevenueRowAnswer.of(row) for row in rows])
 
 
 @router.post("/verify")

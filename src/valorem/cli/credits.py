@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from valorem.cli.output import Json, more, say, show_json, table
-from valorem.cli.parameters import After, Limit, an_instant
+from valorem.cli.parameters import After, Limit, a_date, an_instant
 from valorem.cli.session import client_of
 
 app = typer.Typer(no_args_is_help=True, help="Prepaid credits.")
@@ -45,28 +45,32 @@ def grant(
     context: typer.Context,
     customer: str,
     credit: str,
-    amount: Annotated[str | None, typer.Argument(help="Credits; leave it out with --pack.")] = None,
-    pack: Annotated[str | None, typer.Option(help="Sell a pack of the catalog instead.")] = None,
-    quantity: Annotated[str | None, typer.Option(help="How many packs.")] = None,
+    amount: str,
     lasts: Annotated[str | None, typer.Option(help="For how long, such as '12 months'.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="From when, on a quarter hour; now where left out.")
+    ] = None,
+    expires: Annotated[str | None, typer.Option(help="Instead of --lasts: until when.")] = None,
+    priority: Annotated[int | None, typer.Option(help="Lower is used first.")] = None,
     source: Annotated[
         str | None, typer.Option(help="included, purchased, promotional or adjustment.")
     ] = None,
     holder: Annotated[str | None, typer.Option(help="The member whose allowance it is.")] = None,
-    cost: Annotated[str | None, typer.Option(help="What was paid for it.")] = None,
+    cost: Annotated[str | None, typer.Option(help="What was paid for it elsewhere.")] = None,
     identifier: Annotated[
         str | None, typer.Option("--id", help="Your own; the same id is the same grant.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Give credits, or sell a pack of them."""
+    """Give credits; what a customer pays for is `valorem credits buy`."""
     given = client_of(context).give_credits(
         customer,
         credit,
         amount,
-        pack=pack,
-        quantity=quantity,
         lasts=lasts,
+        start=an_instant(start, "--start"),
+        expires=an_instant(expires, "--expires"),
+        priority=priority,
         source=source,
         holder=holder,
         cost=cost,
@@ -108,6 +112,53 @@ def void(context: typer.Context, customer: str, credit: str, grant: str, as_json
         show_json(done)
         return
     say(f"{done.grant.id} ended · {done.available} available", "bold")
+
+
+@app.command()
+def expiry(
+    context: typer.Context,
+    customer: str,
+    credit: str,
+    grant: str,
+    expires: Annotated[str, typer.Argument(help="Until when, such as 2027-01-01; or never.")],
+    as_json: Json = False,
+) -> None:
+    """Let a grant end at another time."""
+    until = an_instant(expires, "EXPIRES") if expires != "never" else None
+    done = client_of(context).change_grant_expiry(customer, credit, grant, expires=until or "never")
+    if as_json:
+        show_json(done)
+        return
+    say(f"{done.grant.id} ends {done.grant.end or 'never'} · {done.available} available", "bold")
+
+
+@app.command()
+def members(context: typer.Context, customer: str, as_json: Json = False) -> None:
+    """List who has a seat with an allowance of their own."""
+    found = client_of(context).list_credit_members(customer)
+    if as_json:
+        show_json(found)
+        return
+    table(("member", "since", "until"), [(one.member, one.since, one.until) for one in found.items])
+
+
+@app.command()
+def member(
+    context: typer.Context,
+    customer: str,
+    name: Annotated[str, typer.Argument(help="As usage names them.")],
+    since: Annotated[str | None, typer.Option(help="From when; this quarter hour where left out.")] = None,
+    until: Annotated[str | None, typer.Option(help="Until when; to end a seat.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Give somebody a seat with an allowance of their own, or say when it ends."""
+    done = client_of(context).set_credit_member(
+        customer, name, since=an_instant(since, "--since"), until=an_instant(until, "--until")
+    )
+    if as_json:
+        show_json(done)
+        return
+    say(f"{done.member} has a seat from {done.since}" + (f" to {done.until}" if done.until else ""), "bold")
 
 
 @app.command()
@@ -186,6 +237,34 @@ def verify(
         )
     if any(check.problems for check in found.items):
         raise typer.Exit(1)
+
+
+@ledger.command()
+def revenue(
+    context: typer.Context,
+    start: Annotated[str, typer.Argument(help="First day, such as 2026-03-01.")],
+    end: Annotated[str, typer.Argument(help="Last day.")],
+    customer: Annotated[str | None, typer.Option(help="Only this customer's.")] = None,
+    credit: Annotated[str | None, typer.Option(help="Only this credit type.")] = None,
+    zone: Annotated[str | None, typer.Option(help="Time zone of the days, such as Europe/Berlin.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show prepaid revenue by day: drawn at cost basis, breakage, credits that cost nothing apart."""
+    found = client_of(context).revenue_by_day(
+        a_date(start, "START"), a_date(end, "END"), customer=customer, credit=credit, zone=zone
+    )
+    if as_json:
+        show_json(found)
+        return
+    numbers = ("sold", "revenue", "breakage", "refunded", "free", "lapsed", "on_demand")
+    table(
+        ("day", "credit", "currency", *(name.replace("_", " ") for name in numbers)),
+        [
+            (row.day, row.credit, row.currency or "none", *(getattr(row, name) for name in numbers))
+            for row in found.items
+        ],
+        right=tuple(name.replace("_", " ") for name in numbers),
+    )
 
 
 @ledger.command()

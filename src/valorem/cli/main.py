@@ -15,6 +15,7 @@ from valorem.cli import (
     catalog,
     clock,
     contracts,
+    credit_sales,
     customers,
     events,
     invoices,
@@ -87,7 +88,7 @@ def command_line(machine: Machine) -> typer.Typer:
     app.add_typer(webhooks.app, name="webhooks")
     app.add_typer(report.app, name="report")
     app.command()(prepaid.balance)
-    app.add_typer(prepaid.app, name="credits")
+    app.add_typer(credit_sales.app, name="credits")
     app.add_typer(prepaid.ledger, name="ledger")
     app.command()(demo)
     app.add_typer(invoices.app, name="invoice")

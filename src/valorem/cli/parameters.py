@@ -1,6 +1,6 @@
 """Options that several commands share, and how their text is read."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, TypeVar
 
@@ -22,6 +22,14 @@ def an_instant(text: str | None, option: str) -> datetime | None:
     if text is None:
         return None
     return parse_instant(f"{text}T00:00:00Z" if len(text) == 10 else text, option)
+
+
+def a_date(text: str, option: str) -> date:
+    """A day such as 2026-03-05."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidInputError(f"{text!r} is no day", field=option, hint="write it as 2026-03-05") from None
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, str]:

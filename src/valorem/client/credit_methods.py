@@ -1,9 +1,9 @@
-"""The calls about credits: grants, balances, statements, holds, top-ups, the ledger."""
+"""The calls about credits: grants, members, balances, statements, holds, the ledger."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from valorem.client import credit_values as v
 from valorem.client.call import Call, Method, quoted
@@ -15,7 +15,7 @@ Amount = Decimal | int | str
 def give_credits(
     customer: str,
     credit: str,
-    amount: Amount | None = None,
+    amount: Amount,
     *,
     id: str | None = None,  # noqa: A002 - the word users know
     start: datetime | None = None,
@@ -27,10 +27,8 @@ def give_credits(
     scope: Mapping[str, Any] | None = None,
     holder: str | None = None,
     tag: str | None = None,
-    pack: str | None = None,
-    quantity: Amount | None = None,
 ) -> Call[v.GrantState]:
-    """Give credits, or sell packs of them (``pack``, ``quantity``).
+    """Give credits; what a customer pays for is :func:`valorem.client.credit_sale_methods.buy_credits`.
 
     Args:
         customer: Whose.
@@ -46,8 +44,6 @@ def give_credits(
         scope: What it may pay for: ``products``, ``meters``, ``dimensions``.
         holder: The member whose allowance it is.
         tag: A word of your own.
-        pack: A pack of the catalog to sell instead.
-        quantity: How many packs.
     """
     body = {
         "customer": customer,
@@ -63,8 +59,6 @@ def give_credits(
         "scope": scope,
         "holder": holder,
         "tag": tag,
-        "pack": pack,
-        "quantity": quantity,
     }
     return Call("POST", "/v1/credits/grants", v.GrantState, body=body, once=True)
 
@@ -83,8 +77,10 @@ def void_grant(customer: str, credit: str, grant: str) -> Call[v.GrantState]:
     return Call("POST", "/v1/credits/grants/void", v.GrantState, body=body, once=True)
 
 
-def change_grant_expiry(customer: str, credit: str, grant: str, *, expires: datetime) -> Call[v.GrantState]:
-    """Let a grant end at another time."""
+def change_grant_expiry(
+    customer: str, credit: str, grant: str, *, expires: datetime | Literal["never"]
+) -> Call[v.GrantState]:
+    """Let a grant end at another time; ``never`` for never."""
     body = {"customer": customer, "credit": credit, "grant": grant, "expires": expires}
     return Call("POST", "/v1/credits/grants/expiry", v.GrantState, body=body, once=True)
 
@@ -97,35 +93,9 @@ def set_credit_member(
     return Call("POST", "/v1/credits/members", v.CreditMember, body=body, once=True)
 
 
-def set_top_up(
-    customer: str,
-    credit: str,
-    *,
-    threshold: Amount,
-    key: str | None = None,
-    target: Amount | None = None,
-    amount: Amount | None = None,
-    pack: str | None = None,
-    lasts: str | None = None,
-    most_per_day: int | None = None,
-    zone: str | None = None,
-    exclude: Sequence[str] = (),
-) -> Call[v.TopUp]:
-    """Buy credits whenever the balance falls to a threshold: up to ``target``, or ``amount``, or a ``pack``."""
-    body = {
-        "customer": customer,
-        "credit": credit,
-        "key": key,
-        "threshold": threshold,
-        "target": target,
-        "amount": amount,
-        "pack": pack,
-        "lasts": lasts,
-        "most_per_day": most_per_day,
-        "zone": zone,
-        "exclude": list(exclude),
-    }
-    return Call("POST", "/v1/credits/top-ups", v.TopUp, body=body, once=True)
+def list_credit_members(customer: str) -> Call[v.CreditMembers]:
+    """Who has, or had, a seat."""
+    return Call("GET", "/v1/credits/members", v.CreditMembers, query={"customer": customer})
 
 
 def credit_balance(
@@ -220,6 +190,19 @@ def verify_ledger(*, customer: str | None = None, credit: str | None = None) -> 
     return Call("POST", "/v1/ledger/verify", v.LedgerChecks, query=query, once=True)
 
 
+def revenue_by_day(
+    start: date,
+    end: date,
+    *,
+    customer: str | None = None,
+    credit: str | None = None,
+    zone: str | None = None,
+) -> Call[v.Revenue]:
+    """Prepaid revenue by day as it is booked: drawn at cost basis, breakage, credits that cost nothing apart."""
+    query = {"start": start, "end": end, "customer": customer, "credit": credit, "zone": zone}
+    return Call("GET", "/v1/ledger/revenue", v.Revenue, query=query)
+
+
 class CreditMethods:
     """The calls as methods."""
 
@@ -228,7 +211,7 @@ class CreditMethods:
     void_grant = Method(void_grant)
     change_grant_expiry = Method(change_grant_expiry)
     set_credit_member = Method(set_credit_member)
-    set_top_up = Method(set_top_up)
+    list_credit_members = Method(list_credit_members)
     credit_balance = Method(credit_balance)
     credit_statement = Method(credit_statement)
     credit_burn = Method(credit_burn)
@@ -239,3 +222,4 @@ class CreditMethods:
     release_hold = Method(release_hold)
     ledger_entries = Method(ledger_entries)
     verify_ledger = Method(verify_ledger)
+    revenue_by_day = Method(revenue_by_day)

@@ -1,6 +1,6 @@
 """What the server answers about credits, typed."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -41,6 +41,51 @@ class CreditMember(Value, frozen=True):
     until: datetime | None
 
 
+class CreditMembers(Value, frozen=True):
+    """Everybody who has, or had, a seat."""
+
+    items: list[CreditMember]
+
+
+class CreditPurchase(Value, frozen=True):
+    """Credits that were sold; ``state`` is ``due``, ``invoiced``, ``paid`` or ``void``."""
+
+    id: str
+    customer: str
+    credit: str
+    state: str
+    description: str
+    quantity: Decimal
+    unit_amount: Decimal
+    amount: Decimal
+    currency: str
+    credits: Decimal
+    granted_at: datetime | None
+    automatic: bool
+    invoice: str | None
+    invoice_number: str | None
+    total: Decimal | None
+    available: Decimal | None
+    created_at: datetime
+
+
+class CreditInstalment(Value, frozen=True):
+    """One instalment of an order."""
+
+    id: str
+    name: str
+    amount: Decimal
+    at: datetime
+
+
+class CreditOrder(Value, frozen=True):
+    """An order as it was taken."""
+
+    grants: list[Grant]
+    instalments: list[CreditInstalment]
+    currency: str
+
+
 class TopUp(Value, frozen=True):
     """A top-up rule, and how often it has bought."""
 
@@ -52,6 +97,18 @@ class TopUp(Value, frozen=True):
     lasts: str | None
     most_per_day: int
     crossings: int
+
+
+class TopUps(Value, frozen=True):
+    """The rules of one account."""
+
+    items: list[TopUp]
+
+
+class Removed(Value, frozen=True):
+    """What was removed."""
+
+    key: str
 
 
 class GrantLeft(Value, frozen=True):
@@ -136,7 +193,7 @@ class CreditForecast(Value, frozen=True):
 
 
 class Hold(Value, frozen=True):
-    """A hold; ``shortfall`` is by how much a refused one was too large."""
+    """A hold; ``shortfall`` is by how much it was larger than what there was."""
 
     id: str
     state: str
@@ -149,8 +206,9 @@ class Hold(Value, frozen=True):
 
 
 class HoldState(Hold, frozen=True):
-    """A hold, and what the account has after it."""
+    """A hold, what it was answered (``allow``, ``bill``, ``throttle``, ``block``), and what the account has after it."""
 
+    verdict: str = "allow"
     available: Decimal = Decimal(0)
     held: Decimal = Decimal(0)
 
@@ -183,3 +241,24 @@ class LedgerChecks(Value, frozen=True):
     """What was found of every account asked for."""
 
     items: list[LedgerCheck]
+
+
+class RevenueRow(Value, frozen=True):
+    """What one day brings of one credit type; without a currency it is of credits that cost nothing."""
+
+    day: date
+    credit: str
+    currency: str | None
+    revenue: Decimal
+    breakage: Decimal
+    refunded: Decimal
+    sold: Decimal
+    free: Decimal
+    lapsed: Decimal
+    on_demand: Decimal
+
+
+class Revenue(Value, frozen=True):
+    """What each day brings; days without anything are left out."""
+
+    items: list[RevenueRow]

@@ -11,6 +11,7 @@ from valorem.client import values as v
 from valorem.client.call import Call, Method, quoted, written
 from valorem.client.contract_methods import ContractMethods
 from valorem.client.credit_methods import CreditMethods
+from valorem.client.credit_sale_methods import CreditSaleMethods
 from valorem.client.limit_methods import LimitMethods
 from valorem.client.outcome_methods import OutcomeMethods
 from valorem.client.portal_methods import PortalMethods
@@ -349,7 +350,15 @@ def close_invoices() -> Call[v.CloseReport]:
     return Call("POST", "/v1/invoices/close", v.CloseReport, once=True, timeout_s=LONG_S)
 
 
-class Methods(SettlementMethods, CreditMethods, LimitMethods, ContractMethods, OutcomeMethods, PortalMethods):
+class Methods(
+    SettlementMethods,
+    CreditMethods,
+    CreditSaleMethods,
+    LimitMethods,
+    ContractMethods,
+    OutcomeMethods,
+    PortalMethods,
+):
     """The calls as methods."""
 
     health = Method(health)

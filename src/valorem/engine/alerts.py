@@ -17,6 +17,7 @@ from valorem.core.ids import part_of
 from valorem.core.limits import LIMITS
 from valorem.core.numbers import ONE, ZERO, plain
 from valorem.core.time import write_instant
+from valorem.engine.credits.waking import wake
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.watched import Watched
 from valorem.engine.watching import watched_of
@@ -56,9 +57,16 @@ def note_credits(tx: Transaction, customer: str, fell: Decimal) -> None:
 def arm(tx: Transaction, customer: str) -> None:
     """Watch a customer by what its contract, budgets and rules say now, and tell what is crossed already.
 
+    The customer's credits are looked at anew as well.
+
     To be called in every transaction that changes any of them. Ingest transactions in flight that read the counters'
     meters before are redone, so that none of them is missed.
     """
+    wake(tx, customer)
+    _watch_anew(tx, customer)
+
+
+def _watch_anew(tx: Transaction, customer: str) -> None:
     before = alerts.lock(tx.connection, tx.workspace.id, customer)
     after = work_out(tx, customer, timed=True)
     if after - before - {TIME, CREDITS, ENDS}:
@@ -78,7 +86,7 @@ def run_alerts(engine: Engine, workspace: int, *, only_ends: bool = False) -> bo
         customers = alerts.due(tx.connection, workspace, tx.now, limit=_BATCH, revision=revision)
     for customer in customers:
         with engine.transaction(workspace) as tx:
-            arm(tx, customer)
+            _watch_anew(tx, customer)
     return len(customers) == _BATCH
 
 

@@ -27,6 +27,7 @@ from valorem.core.contracts.sources import Sources
 from valorem.core.contracts.written import write_sources
 from valorem.core.time import QUARTER_HOUR_S, quarter_hour_of, write_instant
 from valorem.engine.catalog import catalog_at
+from valorem.engine.credits.overages import Booked, overage_usage
 from valorem.engine.engine import Transaction
 from valorem.engine.measuring import Reading, measure_sources
 from valorem.engine.outcomes import (
@@ -63,6 +64,7 @@ class Basis:
         ended: Whether the change let the contract end at a border that has its invoice already.
         outcomes: What its outcomes are billed by; None where it has none.
         slice_at: Where a spend threshold gives an invoice before the period ends: the instant of that invoice.
+        credits: How far the ledgers of its credits are read; as they stand this instant where None.
     """
 
     terms: Terms
@@ -75,6 +77,7 @@ class Basis:
     ended: bool = False
     outcomes: OutcomeBasis | None = None
     slice_at: datetime | None = None
+    credits: Booked | None = None
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -355,7 +358,10 @@ def usage_of_period(
     if period is None:
         return {}
     needs = usage_needs(basis.terms, period, until)
-    return measure_sources(tx, basis.sources, needs, read, until_seq=until_seq)
+    return {
+        **measure_sources(tx, basis.sources, needs, read, until_seq=until_seq),
+        **overage_usage(tx, basis.terms, period, booked=basis.credits, until=until),
+    }
 
 
 def _usage(
@@ -380,4 +386,5 @@ def inputs_of(basis: Basis, contract_terms: Mapping[str, Any], cutoff_seq: int) 
         "ended": basis.ended,
         "slice_at": write_instant(basis.slice_at) if basis.slice_at else None,
         "outcomes": None if basis.outcomes is None else write_outcomes(basis.outcomes),
+        "credits": None if basis.credits is None else dict(basis.credits),
     }

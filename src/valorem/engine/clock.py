@@ -9,8 +9,10 @@ from valorem.core.time import parse_grid_instant, write_instant
 from valorem.engine.alerts import run_alerts
 from valorem.engine.closing import CloseReport, close_due
 from valorem.engine.contracts import get_contract
+from valorem.engine.credits.closing import tend_credits
 from valorem.engine.engine import Engine, Transaction
 from valorem.store.postgres import alerts, contracts, invoices, workspaces
+from valorem.store.postgres import credits as credit_store
 
 _MOST_PERIODS = 1200
 
@@ -97,20 +99,28 @@ def advance_clock(
 
 
 def _walk(engine: Engine, workspace: int, target: datetime) -> CloseReport:
-    done = close_due(engine, workspace)
+    """Go on to an instant, and do at each stop what falls due there: invoices first, as they read the period's credits."""
+    done = last = _due(engine, workspace)
     while True:
         with engine.transaction(workspace) as tx:
             upcoming = _next_instant(tx)
             stop = target if upcoming is None else min(max(upcoming, tx.now), target)
             if stop > tx.now:
                 workspaces.move_clock(tx.connection, workspace, stop)
-            elif upcoming is None or upcoming > tx.now or not done.progressed:
+            elif upcoming is None or upcoming > tx.now or not last.progressed:
                 return done
-        done += close_due(engine, workspace)
-        while run_alerts(engine, workspace, only_ends=True):
-            pass
+        last = _due(engine, workspace)
+        done += last
         if stop == target:
             return done
+
+
+def _due(engine: Engine, workspace: int) -> CloseReport:
+    done = close_due(engine, workspace)
+    tend_credits(engine, workspace)
+    while run_alerts(engine, workspace, only_ends=True):
+        pass
+    return done
 
 
 def _after(tx: Transaction, at: datetime | None) -> datetime | None:
@@ -141,5 +151,6 @@ def _next_instant(tx: Transaction) -> datetime | None:
         contracts.next_due_at(tx.connection, tx.workspace.id),
         invoices.next_due_at(tx.connection, tx.workspace.id),
         _after(tx, alerts.next_due_at(tx.connection, tx.workspace.id, revision=alerts.ENDS)),
+        credit_store.next_tend_at(tx.connection, tx.workspace.id),
     )
     return min((at for at in upcoming if at is not None), default=None)

@@ -22,6 +22,7 @@ from valorem.engine.assembling import (
 )
 from valorem.engine.backfill import pending
 from valorem.engine.consolidating import combined, with_mates
+from valorem.engine.credits.booking import with_booked_credits
 from valorem.engine.drafting import header_of
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.meters import let_ingest_look_again, revision_ids
@@ -198,6 +199,7 @@ def _finalise_some(tx: Transaction, waiting: set[str], at: datetime) -> CloseRep
             waiting.add(header.contract)
             held += 1
             continue
+        basis = with_booked_credits(tx, basis)
         invoice = invoice_at(tx, basis)
         if (wrong := contradiction(tx, basis, invoice)) is not None:
             contract_edits.park(connection, workspace, wrong)

@@ -9,6 +9,7 @@ from valorem.core.billing.customer_balance import BalanceEntry, apply_balance, b
 from valorem.core.billing.life import Life
 from valorem.core.errors import UnprocessableError
 from valorem.core.numbers import ZERO
+from valorem.engine.credits.fulfilling import invoice_paid
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.settling import Standing, lock_invoice, standings, tell
@@ -72,5 +73,6 @@ def pay_from_balance(tx: Transaction, invoice: str) -> Standing:
 def _kept(tx: Transaction, header: InvoiceHeader, life: Life) -> Standing:
     lives.save(tx.connection, tx.workspace.id, header.id, life)
     if life.owed <= 0:
+        invoice_paid(tx, header)
         tell(tx, header, "invoice.paid", life, payment="balance")
     return standings(tx, [header])[0]

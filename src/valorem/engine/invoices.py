@@ -12,7 +12,7 @@ from valorem.core.billing.explain import explain_line as explain_text
 from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.needs import recent_needs
 from valorem.core.billing.projection import Preview, preview
-from valorem.core.billing.schedule import period_index_at
+from valorem.core.billing.schedule import contract_period, period_index_at
 from valorem.core.billing.sealing import SealedInvoice as SettledInvoice
 from valorem.core.billing.sealing import read_circumstances, read_sealed, seal_invoice, sealed_bytes
 from valorem.core.contracts.written import read_sources
@@ -34,6 +34,7 @@ from valorem.engine.assembling import (
 from valorem.engine.browsing import EventPage, events_of
 from valorem.engine.contracts import get_contract
 from valorem.engine.corrected import CorrectedEvent, corrected_events
+from valorem.engine.credits.overages import overage_ahead
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.measuring import measure_sources
@@ -109,7 +110,9 @@ def preview_invoice(tx: Transaction, contract_id: str, *, at: datetime | None = 
     usage[index] = usage_of_period(tx, basis, index, until=at)
     needs = recent_needs(basis.terms, at)
     recent = measure_sources(tx, basis.sources, needs) if needs else None
-    found = preview(basis.terms, at, usage, basis.billed, recent)
+    period = contract_period(row.contract, index)
+    ahead = overage_ahead(tx, basis.terms, period) if period is not None and at == tx.now else None
+    found = preview(basis.terms, at, usage, basis.billed, recent, ahead)
     return found if basis.outcomes is None else _with_outcomes(tx, basis, found)
 
 
@@ -301,6 +304,7 @@ def _basis_again(tx: Transaction, inputs: Mapping[str, Any]) -> Basis:
         ended=bool(inputs.get("ended")),
         slice_at=parse_instant(at) if (at := inputs.get("slice_at")) else None,
         outcomes=read_outcomes(tx, contract.id, inputs.get("outcomes"), of_outcomes),
+        credits=inputs.get("credits"),
     )
 
 

@@ -13,6 +13,7 @@ from valorem.core.payments.built_in import received
 from valorem.core.payments.payment import Payment, Report, heard
 from valorem.core.payments.provider import PaymentProvider
 from valorem.engine.credit_notes import give_to_balance
+from valorem.engine.credits.fulfilling import invoice_paid
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.identifiers import new_id
@@ -106,12 +107,22 @@ def ask_for_payment(tx: Transaction, invoice: str, provider: PaymentProvider) ->
         ConflictError: If a payment of it is under way.
         UnprocessableError: If nothing is owed on it.
     """
+    return _asked(tx, invoice, provider.name)
+
+
+def ask_payer(tx: Transaction, header: InvoiceHeader) -> PaymentRow | None:
+    """Let the provider that knows the customer take what is owed; nobody where none does, or several do."""
+    names = payments.load_payer_names(tx.connection, tx.workspace.id, header.customer)
+    return _asked(tx, header.id, names[0]) if len(names) == 1 else None
+
+
+def _asked(tx: Transaction, invoice: str, provider: str) -> PaymentRow:
     header, life = lock_invoice(tx, invoice)
     steps.check_step(life, "pay", tx.now)
     payment = Payment(
         id=new_id("pay", part_of(tx.workspace.id, header.customer), tx.now),
         invoice=header.id,
-        provider=provider.name,
+        provider=provider,
         amount=life.owed,
         currency=header.currency,
     )
@@ -158,6 +169,8 @@ def _count(tx: Transaction, header: InvoiceHeader, life: Life, row: PaymentRow) 
                 give_to_balance(tx, header, f"{payment.id}:balance", excess, payment.id)
             topic = "invoice.paid" if life.owed <= 0 else "payment.received"
         lives.save(tx.connection, tx.workspace.id, header.id, life)
+        if topic == "invoice.paid":
+            invoice_paid(tx, header)
         tell(tx, header, topic, life, payment=payment.id, amount=plain(payment.amount))
     payments.save(tx.connection, tx.workspace.id, row, tx.now)
     return row

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -13,6 +14,7 @@ from valorem.core.billing.parties import BillingDetails, BillingSettings
 from valorem.core.billing.payment_terms import PaymentTerms, overdue_from
 from valorem.core.billing.sealing import (
     Circumstances,
+    Prepaid,
     SealedInvoice,
     seal_invoice,
     sealed_bytes,
@@ -28,6 +30,7 @@ from valorem.core.money import Rounding
 from valorem.core.numbers import ZERO, plain
 from valorem.core.time import write_instant
 from valorem.engine.catalog import catalog_at, current_catalog
+from valorem.engine.credits.paying import pay_with_credits
 from valorem.engine.engine import Transaction
 from valorem.engine.settings import get_billing_settings
 from valorem.store.postgres import balances, customers, invoices, lives, outbox
@@ -125,6 +128,10 @@ def seal(tx: Transaction, finals: Sequence[Final], last: int) -> None:
         about = _circumstances(each, settings, name, details, balance_of(entries).amount)
         about = _replacing(about, replaces.get(each.header.id))
         sealed = seal_invoice(each.invoice, about, book)
+        sealing = partial(_sealed_with, each.invoice, about, book)
+        if (prepaid := pay_with_credits(tx, each.header.id, each.invoice, sealing)) is not None:
+            about = replace(about, prepaid=prepaid)
+            sealed = sealing(prepaid)
         row = _row(each, sealed, about, f"{SERIES}-{number:06d}", version, tx)
         rows.append(row)
         settled.append(_settled(each, sealed, tx))
@@ -139,6 +146,12 @@ def seal(tx: Transaction, finals: Sequence[Final], last: int) -> None:
     invoices.finalise(connection, workspace, rows)
     invoices.move_series(connection, workspace, SERIES, last + len(finals))
     outbox.put(connection, workspace, messages, tx.now)
+
+
+def _sealed_with(
+    invoice: Invoice, about: Circumstances, book: TaxBook, prepaid: Prepaid | None
+) -> SealedInvoice:
+    return seal_invoice(invoice, replace(about, prepaid=prepaid), book)
 
 
 def _rates_in_force(tx: Transaction) -> tuple[int, TaxBook]:
@@ -198,7 +211,7 @@ def _settled(each: Final, sealed: SealedInvoice, tx: Transaction) -> Settled:
     return Settled(
         invoice=each.header.id,
         tax=sealed.settlement.taxed.tax,
-        from_balance=sealed.settlement.balance_used,
+        from_balance=sealed.settlement.balance_used + sealed.settlement.prepaid_after,
         finalised_at=tx.now,
         due_on=sealed.due_on,
         overdue_at=overdue_from(sealed.due_on, sealed.zone),

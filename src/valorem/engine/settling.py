@@ -13,6 +13,7 @@ from valorem.core.contracts.customer import check_text
 from valorem.core.errors import ConflictError
 from valorem.core.ids import part_of
 from valorem.core.numbers import plain
+from valorem.engine.credits.fulfilling import invoice_voided
 from valorem.engine.engine import Transaction
 from valorem.engine.identifiers import new_id
 from valorem.engine.invoices import find_invoice
@@ -112,6 +113,7 @@ def void(tx: Transaction, invoice: str, *, reason: str) -> Standing:
     back = _given_back(header.id, entries, tx)
     balance_of([*entries, *back])  # refuses to take back a credit that has paid for something since
     balances.add(tx.connection, workspace, *key, back)
+    invoice_voided(tx, header)
     return _keep(tx, header, ended, "invoice.voided")
 
 

@@ -55,7 +55,7 @@ def furnish(story: Story, theirs: Client) -> None:
             _send(client, [*_day_of_agents(day, until), *_day_of_tickets(day, until)])
         _send(client, [each.event() for each in calls("mar", _MARCH_CALLS, MARCH, NOW)])
         _send(client, [each for key, *_ in _STUDIOS for each in _their_calls(key)])
-    client.give_credits("tidepool", "agent_credits", pack="boost", quantity=1, id="boost-1")
+    client.buy_credits("tidepool", "agent_credits", pack="boost", id="boost-1")
     client.give_credits(
         "northwind", "agent_credits", 500, id="welcome", source="promotional", lasts="3 months"
     )

@@ -12,6 +12,7 @@ from valorem.core.billing.discounts import NOTHING_GIVEN, Given, discount_lines
 from valorem.core.billing.fees import fee_lines
 from valorem.core.billing.invoice import Line, Selector, Unpriced
 from valorem.core.billing.needs import PeriodUsage, UsageNeed, segments_of, usage_needs
+from valorem.core.billing.overages import overage_lines, overage_needs
 from valorem.core.billing.terms import Terms
 from valorem.core.calendar import zone_info
 from valorem.core.contracts.proration import share_of
@@ -54,7 +55,7 @@ def period_charges(
     Args:
         terms: The contract's terms.
         period: The period.
-        usage: The answers to ``needs``.
+        usage: The answers to ``needs``, and to :func:`valorem.core.billing.overages.overage_needs` where the credit ledger was asked.
         needs: What was asked; :func:`usage_needs` of the whole period where left out.
         given: What each discount gave in earlier periods.
 
@@ -75,6 +76,11 @@ def period_charges(
         unpriced.extend(
             Unpriced(need.meter_key, each.dimensions, each.quantity, each.events) for each in rated.unpriced
         )
+    for overage in overage_needs(terms, period):
+        if overage.key in usage:
+            over, sold_for_nothing = overage_lines(terms, period, overage, usage[overage.key])
+            lines.extend(over)
+            unpriced.extend(sold_for_nothing)
     lines.extend(discount_lines(terms, period, lines, given))
     lines.extend(_bound_lines(terms, period, sum((line.amount for line in lines), ZERO)))
     return PeriodCharges(tuple(lines), tuple(unpriced))

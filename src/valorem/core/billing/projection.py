@@ -15,6 +15,7 @@ from itertools import chain, cycle, islice
 from valorem.core.billing.draft import UsageByPeriod, draft_invoice
 from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.needs import PeriodUsage, UsageNeed, adds_up, recent_needs, usage_needs
+from valorem.core.billing.overages import overage_needs
 from valorem.core.billing.schedule import contract_period, period_index_at
 from valorem.core.billing.terms import Terms
 from valorem.core.billing.thresholds import next_threshold
@@ -72,6 +73,7 @@ def preview(
     usage: UsageByPeriod,
     billed: Sequence[Line],
     recent: PeriodUsage | None = None,
+    overage_ahead: PeriodUsage | None = None,
 ) -> Preview:
     """The running period's invoice, so far and projected to the period's end.
 
@@ -81,6 +83,7 @@ def preview(
         usage: As for the draft, but the running period's is the answer to ``usage_needs(terms, period, until=now)``.
         billed: As for the draft.
         recent: The answer to ``recent_needs(terms, now)``, for the range.
+        overage_ahead: Credits that no grant will have paid for at the period's end; what they are now where left out.
 
     Raises:
         InvalidInputError: Where the contract does not run at that instant, or usage that is needed is missing.
@@ -95,16 +98,20 @@ def preview(
     needs = usage_needs(terms, period)
     known_until = period.interval.start + elapsed * _QUARTER_HOUR
 
-    def drafted(pace: Mapping[str, _Pace | None]) -> Invoice:
-        answers = {
+    over = {need.key: running[need.key] for need in overage_needs(terms, period) if need.key in running}
+
+    def drafted(pace: Mapping[str, _Pace | None], overage: PeriodUsage) -> Invoice:
+        answers: dict[str, Sequence[Sequence[Measured]]] = {
             need.key: _carried_on(need, running.get(need.key, ()), pace.get(need.key), known_until)
             for need in needs
         }
+        answers.update(overage)
         invoice = draft_invoice(terms, period.index + 1, {**usage, period.index: answers}, billed)
         return replace(invoice, kind="preview")
 
     projected = drafted(
-        {need.key: _pace(need, running.get(need.key, ()), _counted(need, known_until)) for need in needs}
+        {need.key: _pace(need, running.get(need.key, ()), _counted(need, known_until)) for need in needs},
+        overage_ahead or over,
     )
     totals: list[Decimal] = []
     if recent is not None:
@@ -112,8 +119,8 @@ def preview(
             need.key: _pace(need, recent[need.key], _quarters(need.intervals[0].start, now))
             for need in recent_needs(terms, now)
         }
-        totals = sorted((projected.total, drafted(window).total))
-    so_far = drafted({})
+        totals = sorted((projected.total, drafted(window, overage_ahead or over).total))
+    so_far = drafted({}, over)
     return Preview(
         at=now,
         period=period.interval,

@@ -30,6 +30,24 @@ from valorem.core.numbers import ZERO, exact, plain
 
 
 @dataclass(frozen=True, slots=True)
+class Prepaid:
+    """What prepaid credits pay of an invoice.
+
+    Attributes:
+        lines: What they take off each line before tax, in order; all zero where they pay the taxed sum.
+        after_tax: What they pay of the taxed sum.
+    """
+
+    lines: tuple[Decimal, ...]
+    after_tax: Decimal = ZERO
+
+    @property
+    def amount(self) -> Decimal:
+        """All of it."""
+        return sum(self.lines, self.after_tax)
+
+
+@dataclass(frozen=True, slots=True)
 class Circumstances:
     """What the settlement of an invoice depends on beside its lines and its rates.
 
@@ -45,6 +63,7 @@ class Circumstances:
         rounding: How.
         codes: The tax code of each line, in order.
         replaces: The number of the void invoice that it is issued again for.
+        prepaid: What prepaid credits pay of it.
     """
 
     seller: Seller | None
@@ -58,6 +77,7 @@ class Circumstances:
     rounding: Rounding
     codes: tuple[str | None, ...]
     replaces: str | None = None
+    prepaid: Prepaid | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +130,9 @@ def seal_invoice(invoice: Invoice, about: Circumstances, book: TaxBook) -> Seale
         mode=about.amounts,
         rounded=about.rounded,
         rounding=about.rounding,
+        prepaid=ZERO if about.prepaid is None else about.prepaid.after_tax,
+        applied="after tax",
+        prepaid_lines=None if about.prepaid is None else about.prepaid.lines,
         balance=about.balance,
     )
     return SealedInvoice(
@@ -278,6 +301,12 @@ def write_circumstances(about: Circumstances) -> dict[str, Any]:
         "rounding": about.rounding,
         "codes": list(about.codes),
         "replaces": about.replaces,
+        "prepaid": None
+        if about.prepaid is None
+        else {
+            "lines": [plain(each) for each in about.prepaid.lines],
+            "after_tax": plain(about.prepaid.after_tax),
+        },
     }
 
 
@@ -295,4 +324,11 @@ def read_circumstances(read: Mapping[str, Any]) -> Circumstances:
         rounding=read["rounding"],
         codes=tuple(read["codes"]),
         replaces=read["replaces"],
+        prepaid=_read_prepaid(read.get("prepaid")),
     )
+
+
+def _read_prepaid(read: Mapping[str, Any] | None) -> Prepaid | None:
+    if read is None:
+        return None
+    return Prepaid(tuple(map(Decimal, read["lines"])), Decimal(read["after_tax"]))

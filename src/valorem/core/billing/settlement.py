@@ -56,6 +56,7 @@ def settle_invoice(
     rounding: Rounding = "half_up",
     prepaid: Decimal = ZERO,
     applied: PrepaidApplied = "before tax",
+    prepaid_lines: Sequence[Decimal] | None = None,
     balance: Decimal = ZERO,
 ) -> Settlement:
     """Take prepaid credit, charge taxes, then take the customer's balance.
@@ -68,6 +69,7 @@ def settle_invoice(
         rounding: Of taxes.
         prepaid: Credit that may be used.
         applied: ``before tax``: credit lessens what is taxed, line by line in proportion; ``after tax``: it pays the sum.
+        prepaid_lines: What credit takes off each line before tax, where not every line may be paid by all of it.
         balance: The customer's balance that may be used.
 
     Raises:
@@ -77,8 +79,8 @@ def settle_invoice(
         if value < 0:
             raise InvalidInputError(f"{plain(value)} cannot be used", field=name, hint="give zero or more")
     subtotal = sum((line.amount for line in lines), ZERO)
-    before = [ZERO] * len(lines)
-    if applied == "before tax" and subtotal > 0 and prepaid:
+    before = [ZERO] * len(lines) if prepaid_lines is None else list(prepaid_lines)
+    if prepaid_lines is None and applied == "before tax" and subtotal > 0 and prepaid:
         weights = [max(ZERO, line.amount) for line in lines]
         before = allocate(min(prepaid, subtotal), weights, currency)
     taxable = [replace(line, amount=line.amount - part) for line, part in zip(lines, before, strict=True)]

@@ -1,10 +1,12 @@
 """Terms: a contract with everything of its catalog versions that its invoices follow from."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
 from valorem.core.catalog.catalog import Catalog
+from valorem.core.catalog.credits import CreditType
 from valorem.core.catalog.plans import Plan, Policies
 from valorem.core.contracts.contract import Contract
 from valorem.core.contracts.effective import effective_plan, phase_edges, trial_end
@@ -13,6 +15,8 @@ from valorem.core.metering.meter import Meter
 from valorem.core.periods import Interval
 from valorem.core.pricing.derive import derive_meter
 from valorem.core.pricing.price import Price
+
+_NO_CREDITS: Mapping[str, CreditType] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Stretch:
         policies: The contract's own, or the plan's.
         charges_fees: Whether fees run: not during a pause or a trial.
         charges_usage: Whether usage is billed.
+        credits: The credit types of the catalog version, by key.
     """
 
     since: datetime
@@ -51,6 +56,7 @@ class Stretch:
     policies: Policies
     charges_fees: bool = True
     charges_usage: bool = True
+    credits: Mapping[str, CreditType] = field(default_factory=lambda: _NO_CREDITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +166,7 @@ def _stretches(
             policies=policies,
             charges_fees=not (standing.paused or trying),
             charges_usage=not (covered or (standing.paused and policies.paused_usage == "free")),
+            credits=catalog.credits,
         )
 
 

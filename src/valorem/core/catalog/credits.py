@@ -1,6 +1,7 @@
 """Credit types: custom units, what usage burns of them, what they cost, and in which packs they are sold."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -11,6 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from valorem.core.catalog.prices import PlanPrice
 from valorem.core.entry import Currency, Entry, Key
 from valorem.core.errors import InvalidInputError
+from valorem.core.ledger.grants import Grant, ends_after
 from valorem.core.ledger.policies import CreditPolicies
 from valorem.core.ledger.rollover import Rollover
 from valorem.core.ledger.tables import BURNING
@@ -77,6 +79,17 @@ class Pack(Entry):
     scope: GrantScope = GrantScope()
     rollover: Rollover | None = None
 
+    def granting(self, bought: Grant) -> Grant:
+        """What was bought with the pack's own terms: its end, order of use, scope and rollover."""
+        return replace(
+            bought,
+            expires=ends_after(bought.start, self.expires, bought.zone),
+            priority=self.priority,
+            scope=self.scope.scope,
+            holder=bought.holder if self.pool == "seat" else None,
+            rollover=self.rollover,
+        )
+
 
 def _burning(prices: Mapping[str, str | Price]) -> Mapping[str, str | Price]:
     for meter, price in prices.items():
@@ -115,6 +128,9 @@ class CreditType(Entry):
         packs: What is sold, by key.
         caps: How many credits may be used in a day, a week, a month, by key.
         policies: How credits are used up.
+        pays_invoices: Whether what there is of them lessens the customer's invoices in their currency. Where left out,
+            money credits that no usage burns do.
+        tax: The tax code of credits that are sold, as ``product`` in the rows of ``taxes/``.
     """
 
     credit: Key
@@ -129,6 +145,8 @@ class CreditType(Entry):
     packs: Mapping[Key, Pack] = Field(default_factory=dict)
     caps: Mapping[Key, CapTerms] = Field(default_factory=dict)
     policies: CreditPolicies = CreditPolicies()
+    pays_invoices: bool | None = None
+    tax: Key | None = None
 
     @property
     def key(self) -> str:
@@ -150,9 +168,18 @@ class CreditType(Entry):
             raise ValueError(
                 f"{self.money} has {minor_digits(self.money)} decimals; write precision: {minor_digits(self.money)}"
             )
+        if self.pays_invoices and self.money is None:
+            raise ValueError("only credits that are money pay invoices (write money: USD)")
         if any(later.start is None for later in self.prices[1:]):
             raise ValueError("every price but the first needs a from (write from: 2026-03-05)")
         return self
+
+    @property
+    def lessens_invoices(self) -> bool:
+        """Whether what there is of them pays invoices."""
+        if self.pays_invoices is None:
+            return self.money is not None and not self.burn
+        return self.pays_invoices
 
     def unit_price(self, currency: str, at: datetime, zone: ZoneInfo | None = None) -> Decimal | None:
         """What one credit costs at an instant; nothing where it is not sold in that currency."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from valorem.core.ledger.burns import Burn, Reset
@@ -11,6 +12,7 @@ from valorem.core.ledger.caps import Cap
 from valorem.core.ledger.grants import Grant
 from valorem.core.ledger.holds import Hold
 from valorem.core.numbers import ZERO, exact
+from valorem.core.periods import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,16 @@ class Lot:
     cost: Decimal = ZERO
     released: Decimal = ZERO
     ended: bool = False
+
+
+#: Kinds of happening that say what was used, and with which sign.
+_USED: Mapping[HappeningKind, int] = MappingProxyType(
+    {"drawn": 1, "uncovered": 1, "restored": -1, "dropped": -1}
+)
+
+
+def _taken_back(each: Happening) -> bool:
+    return each.burn is not None and each.burn.purpose == "void"
 
 
 class Taken(NamedTuple):
@@ -251,6 +263,18 @@ class Account:
     def granted(self) -> Decimal:
         """Credits of the grants that can be used now, as they were given."""
         return sum((lot.amount for lot in self.lots if not lot.ended), ZERO)
+
+    @exact
+    def burned_in(self, interval: Interval) -> Decimal:
+        """Credits used in an interval, uncovered ones too, less what corrections took back."""
+        return sum(
+            (
+                _USED[each.kind] * each.amount
+                for each in self.happenings
+                if each.kind in _USED and each.at in interval and not _taken_back(each)
+            ),
+            ZERO,
+        )
 
     def of_kind(self, *kinds: HappeningKind) -> Iterator[Happening]:
         """The happenings of these kinds, in order."""

@@ -5,8 +5,11 @@ from decimal import Decimal
 from typing import Literal
 
 from valorem.core.ledger.account import Account
+from valorem.core.ledger.holds import Hold
 from valorem.core.ledger.policies import DEFAULT_CREDIT_POLICIES, CreditPolicies
 from valorem.core.numbers import ONE, ZERO, exact
+
+Verdict = Literal["allow", "bill", "throttle", "block"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class Admission:
         short: Credits missing for it.
     """
 
-    verdict: Literal["allow", "bill", "throttle", "block"]
+    verdict: Verdict
     short: Decimal
 
 
@@ -46,7 +49,20 @@ def admit(
     return Admission(policies.overage, short)
 
 
+def verdict_on(hold: Hold, policies: CreditPolicies = DEFAULT_CREDIT_POLICIES) -> Verdict:
+    """What a hold was answered; the same whenever it is asked about."""
+    if hold.state == "refused":
+        return "block"
+    return policies.overage if hold.shortfall and policies.overage != "block" else "allow"
+
+
 @exact
 def soft_room(account: Account, policies: CreditPolicies = DEFAULT_CREDIT_POLICIES) -> Decimal:
     """Credits beyond what was granted that a soft limit still lets through: granted × (soft limit − 1) − overage."""
-    return max(account.granted * (policies.soft_limit - ONE) - max(account.overage, ZERO), ZERO)
+    return room_beyond(account.granted, account.overage, policies)
+
+
+@exact
+def room_beyond(granted: Decimal, overage: Decimal, policies: CreditPolicies) -> Decimal:
+    """The same from the numbers alone: granted × (soft limit − 1) − overage, never below zero."""
+    return max(granted * (policies.soft_limit - ONE) - max(overage, ZERO), ZERO)

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Literal
 
 from valorem.core.ledger.grants import Grant
 from valorem.core.ledger.order import in_order
 from valorem.core.ledger.policies import ORDERS, Criterion
 from valorem.core.ledger.scope import UNSPECIFIED, Workload
-from valorem.core.money import minor_digits, round_money
+from valorem.core.money import allocate, minor_digits, round_money
 from valorem.core.numbers import ONE, ZERO, exact, plain
 
 SettlementMode = Literal["credit_only", "credit_then_invoice"]
@@ -41,11 +41,13 @@ class Applied:
         by_grant: Grant id to money, rounded; grants that pay nothing are left out.
         by_charge: Charge key to money, exact.
         due: What is left of the total.
+        by_work: Money by what it pays for, exact, in the order in which every grant looks at it.
     """
 
     by_grant: dict[str, Decimal]
     by_charge: dict[str, Decimal]
     due: Decimal
+    by_work: tuple[tuple[Workload, Decimal], ...] = ()
 
 
 @exact
@@ -77,6 +79,7 @@ def apply_credits(
     if open_buckets and abs(due - exact_sum) <= unit * len(charges):
         work, amount = open_buckets[0]
         open_buckets[0] = work, amount + due - exact_sum
+    owed = list(open_buckets)
     by_grant: dict[str, Decimal] = {}
     for grant in in_order(grants, order):
         if grant.currency not in (None, currency):
@@ -90,7 +93,13 @@ def apply_credits(
         if rounded > 0:
             by_grant[grant.id] = rounded
             due -= rounded
-    return Applied(by_grant, _by_charge(charges, open_buckets), due)
+    by_work = ((work, before - left) for (work, before), (_, left) in zip(owed, open_buckets, strict=True))
+    return Applied(
+        by_grant,
+        _by_charge(charges, open_buckets),
+        due,
+        tuple((work, paid) for work, paid in by_work if paid),
+    )
 
 
 def _buckets(charges: Sequence[Charge]) -> list[tuple[Workload, Decimal]]:
@@ -118,6 +127,60 @@ def _by_charge(charges: Sequence[Charge], left: Sequence[tuple[Workload, Decimal
         if owed != open_part:
             paid[charge.key] = owed - open_part
     return dict(reversed(paid.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class InvoicePayment:
+    """What money credits pay of an invoice, in whole minor units.
+
+    Attributes:
+        lines: What they pay of each line, in order.
+        draws: The credits used by what they pay for, in the order in which they are used.
+    """
+
+    lines: tuple[Decimal, ...]
+    draws: tuple[tuple[Workload, Decimal], ...]
+
+    @property
+    @exact
+    def amount(self) -> Decimal:
+        """All of it."""
+        return sum(self.lines, ZERO)
+
+
+@exact
+def pay_invoice(
+    grants: Sequence[Grant],
+    charges: Sequence[Charge],
+    currency: str,
+    order: Sequence[Criterion] = ORDERS["priority first"],
+) -> InvoicePayment:
+    """Pay what can be paid of an invoice, never more than it comes to.
+
+    Args:
+        grants: Their amounts are what is left of them.
+        charges: One for each line, in order; together they may come to less than the lines above zero.
+        currency: Of the invoice.
+        order: By what grants are compared.
+    """
+    total = round_money(sum((each.amount + each.tax for each in charges), ZERO), currency)
+    nothing = InvoicePayment((ZERO,) * len(charges), ())
+    if total <= 0:
+        return nothing
+    applied = apply_credits(grants, charges, currency, total=total, order=order)
+    paid = sum(applied.by_grant.values(), ZERO).quantize(
+        ONE.scaleb(-minor_digits(currency)), rounding=ROUND_DOWN
+    )
+    if not paid:
+        return nothing
+    draws, rest = [], paid
+    for work, amount in applied.by_work:
+        part = min(amount, rest)
+        rest -= part
+        if part:
+            draws.append((work, part))
+    weights = [applied.by_charge.get(charge.key, ZERO) for charge in charges]
+    return InvoicePayment(tuple(allocate(paid, weights, currency)), tuple(draws))
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,27 @@ def forecast(account: Account, recent: Iterable[Burn], over: Interval) -> Foreca
     return Forecast(per_day, now, _rounded(_days(account.at, now)), lost)
 
 
+@exact
+def uncovered_until(account: Account, per_day: Decimal, until: datetime) -> Decimal:
+    """Credits that will be missing at an instant if so many are used a day and none are added: used − what is left for them.
+
+    Args:
+        account: As it is now; what is held counts as used.
+        per_day: Credits used a day, zero or more.
+        until: After the account's instant.
+    """
+    lots = [_Left(lot.end, lot.remaining) for lot in account.lots if lot.remaining and not lot.ended]
+    ends = sorted({lot.end for lot in lots if lot.end is not None and account.at < lot.end < until})
+    now, missing = account.at, ZERO
+    for end in (*ends, until):
+        need = per_day * _days(now, end)
+        left = sum((lot.amount for lot in lots), ZERO)
+        missing += max(need - left, ZERO)
+        _pass(lots, min(need, left), end)
+        now = end
+    return missing
+
+
 def _depleted(at: datetime, now: datetime, left: Decimal, per_day: Decimal, lost: Decimal) -> Forecast:
     days = left / per_day
     longest = Decimal(3650 * 100)

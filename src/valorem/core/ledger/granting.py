@@ -12,7 +12,7 @@ from valorem.core.ledger.grants import Grant, ends_after
 from valorem.core.ledger.terms import GrantTerms
 from valorem.core.metering.conversion import round_quantity
 from valorem.core.numbers import ONE, exact
-from valorem.core.periods import Cadence, Interval, Period, Unit, periods_between
+from valorem.core.periods import Cadence, Interval, Period, Unit, boundary, index_at, periods_between
 from valorem.core.time import write_instant
 
 
@@ -65,6 +65,29 @@ def granted_by(
         else:
             grants += _pooled(base, until)
     return tuple(grant for grant in grants if grant.amount)
+
+
+def next_border(terms: GrantTerms, contract: Contract, at: datetime) -> datetime | None:
+    """The next instant after one at which terms give a contract credits anew, by its periods or by more seats."""
+    ends = contract.end
+    if ends is not None and ends <= at:
+        return None
+    dated = [since for since, _ in contract.seats.get(terms.per, ()) if since > at] if terms.per else []
+    borders = [*dated, contract.start] if contract.start > at else dated
+    if terms.every != "once":
+        cadence = (
+            contract.every if terms.every is None else Cadence(terms.every[0], cast("Unit", terms.every[1]))
+        )
+        looked = max(at, contract.start)
+        borders.append(
+            boundary(
+                contract.anchor,
+                cadence,
+                contract.time_zone,
+                index_at(contract.anchor, cadence, contract.time_zone, looked) + 1,
+            )
+        )
+    return min((border for border in borders if ends is None or border < ends), default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Hold:
         state: What became of it.
         resolved_at: When it was settled, released or expired.
         settled: Credits used, once settled.
-        shortfall: By how much it was too large, where it was refused.
+        shortfall: By how much it was larger than what there was.
     """
 
     id: str
@@ -94,9 +94,10 @@ def hold(
         raise InvalidInputError("a hold is above zero", field="amount")
     if lasts <= timedelta(0):
         raise InvalidInputError("a hold lasts longer than nothing", field="lasts")
-    wanted = Hold(request_id, now, amount, now + lasts, work)
-    if amount > available and policies.overage == "block":
-        return replace(wanted, state="refused", resolved_at=now, shortfall=amount - max(available, ZERO))
+    short = max(amount - max(available, ZERO), ZERO)
+    wanted = Hold(request_id, now, amount, now + lasts, work, shortfall=short)
+    if short and policies.overage == "block":
+        return replace(wanted, state="refused", resolved_at=now)
     return wanted
 
 

@@ -40,7 +40,9 @@ def rank_of(grant: Grant, order: Sequence[Criterion], end: datetime | None = Non
         order: The criteria of the policy.
         end: The end of one filling of it, where that is earlier than the grant's.
     """
-    until = end or grant.end or _NEVER
+    # taking back what is unused must not change in which order the rest was used before
+    taken_back = end is not None and end == grant.voided_at
+    until = (grant.expires if end is None or taken_back else end) or _NEVER
     return (*(_COMPARED[each](grant, until) for each in order), grant.id)
 
 

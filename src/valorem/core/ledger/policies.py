@@ -50,6 +50,8 @@ class CreditPolicies(Entry):
             or is refused.
         soft_limit: Up to which share of the credits granted work goes on where ``overage`` is block: 125% lets a quarter
             more through.
+        applied: Whether money credits that pay invoices lessen what is taxed, or pay the taxed sum.
+        granted: Whether credits that are bought can be used at once, or when their invoice is paid.
     """
 
     order: Annotated[tuple[Criterion, ...], BeforeValidator(_named), Field(min_length=1)] = ORDERS[
@@ -60,6 +62,8 @@ class CreditPolicies(Entry):
     corrections: Literal["restore", "keep"] = "restore"
     settle_above: Literal["allow", "refuse"] = "allow"
     soft_limit: Annotated[Share, Field(ge=1)] = ONE
+    applied: Literal["before tax", "after tax"] = "before tax"
+    granted: Literal["at once", "on payment"] = "at once"
 
 
 DEFAULT_CREDIT_POLICIES = CreditPolicies()

@@ -11,7 +11,7 @@ from valorem.core.ledger.grants import Grant
 from valorem.core.ledger.holds import Hold
 from valorem.core.ledger.policies import CreditPolicies
 from valorem.core.ledger.replay import replay
-from valorem.engine.credits.burning import usage_burns
+from valorem.engine.credits.burning import burn_revisions, usage_burns
 from valorem.engine.credits.definitions import (
     BurnPeriod,
     Definition,
@@ -23,10 +23,28 @@ from valorem.engine.credits.definitions import (
 from valorem.engine.engine import Transaction
 from valorem.store.postgres import credits as store
 from valorem.store.postgres import holds as hold_store
-from valorem.store.postgres.credits import AccountRow, ClosedPeriod, Place
+from valorem.store.postgres import purchases
+from valorem.store.postgres.credits import AccountRow, ClosedPeriod, Place, Written
 
 #: Usage of a quarter hour stands at its start, and what stands at an instant is not before it: look a moment later.
 MOMENT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was written when usage was about to be read; a later change of either means that there may be more.
+
+    Attributes:
+        written: How far the workspace had come.
+        sums: What the customer's usage came to, as a text that changes with it.
+        revisions: Of the meters that count it.
+        since: From when.
+    """
+
+    written: Written
+    sums: str
+    revisions: tuple[int, ...]
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +61,7 @@ class Book:
         checkpoint: Where the replay goes on.
         due: Grants that follow from plans and are not recorded yet; ``facts`` has them.
         periods: The periods that burn tables count in, from ``usage_since`` on.
+        seen: What says whether all of it still holds; only where it was read for a change.
     """
 
     definition: Definition
@@ -54,6 +73,7 @@ class Book:
     checkpoint: Checkpoint | None
     due: tuple[Grant, ...]
     periods: tuple[BurnPeriod, ...]
+    seen: Seen | None = None
 
     @property
     def policies(self) -> CreditPolicies:
@@ -70,6 +90,10 @@ class Book:
         kept = tuple(grant for grant in self.facts.grants if grant.id not in new)
         return replace(self, facts=replace(self.facts, grants=(*kept, *grants)))
 
+    def with_burns(self, *burns: Burn) -> "Book":
+        """The same with further burns."""
+        return replace(self, facts=replace(self.facts, burns=(*self.facts.burns, *burns)))
+
     def with_hold(self, hold: Hold) -> "Book":
         """The same with a hold as it now stands."""
         kept = tuple(one for one in self.facts.holds if one.id != hold.id)
@@ -83,6 +107,7 @@ def read_book(
     row: AccountRow | None = None,
     at: datetime | None = None,
     whole: bool = False,
+    watch: bool = False,
 ) -> Book:
     """Gather everything that is known of an account.
 
@@ -92,10 +117,12 @@ def read_book(
         row: Its row, where the caller has locked it.
         at: The instant; now where left out, and never before anything that was decided.
         whole: From the beginning instead of from the last closed period on.
+        watch: Whether to note what says if it still holds later.
 
     Raises:
         NotFoundError: If there is no such customer or credit type.
     """
+    written = store.written(tx.connection, tx.workspace.id) if watch else None
     definition = definition_of(tx, place)
     row = row or store.load(tx.connection, place) or AccountRow(place, tx.now)
     at = at or max(tx.now, row.as_of)
@@ -111,20 +138,34 @@ def read_book(
     grants = (*recorded, *due)
     since = closed[-1].known_since if closed else _origin(definition, grants, at)
     periods = tuple(burn_periods(tx, definition, since, at + MOMENT))
+    seen = None if written is None else _seen(tx, definition, periods, written, since)
     usage = usage_burns(tx, definition, periods, at + MOMENT)
     resets: tuple[Reset, ...] = ()
     if definition.credit.policies.uncovered == "carried":
         resets = tuple(
             Reset(each.interval.end) for each in periods if each.contract and each.interval.end <= at
         )
+    drawn = purchases.draws(tx.connection, place, closed[-1].end if closed else None)
     facts = Facts(
         grants,
-        _effective(usage, closed),
+        (*_effective(usage, closed), *drawn),
         tuple(hold_store.standing(tx.connection, place, checkpoint.at if checkpoint else None)),
         resets,
         definition.caps(),
     )
-    return Book(definition, row, at, facts, usage, since, checkpoint, due, periods)
+    return Book(definition, row, at, facts, usage, since, checkpoint, due, periods, seen)
+
+
+def _seen(
+    tx: Transaction,
+    definition: Definition,
+    periods: tuple[BurnPeriod, ...],
+    written: Written,
+    since: datetime,
+) -> Seen:
+    revisions = tuple(sorted({each for period in periods for each in burn_revisions(tx, definition, period)}))
+    sums = store.counted(tx.connection, tx.workspace.id, definition.customer.subjects, revisions, since)
+    return Seen(written, sums, revisions, since)
 
 
 @contextmanager
@@ -140,7 +181,7 @@ def locked(tx: Transaction, place: Place) -> Iterator[Book]:
 
 def opened(tx: Transaction, place: Place, row: AccountRow) -> Book:
     """What is known of an account whose row the caller has locked, with due grants recorded."""
-    book = read_book(tx, place, row=row)
+    book = read_book(tx, place, row=row, watch=True)
     if book.due:
         store.record_grants(tx.connection, place, book.due, book.at)
     return book

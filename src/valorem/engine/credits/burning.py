@@ -1,6 +1,6 @@
 """Usage as burns: the counters' quarter hours of every meter that a burn table prices."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -39,6 +39,22 @@ def usage_burns(
     return tuple(burns)
 
 
+def burn_revisions(tx: Transaction, definition: Definition, period: BurnPeriod) -> list[int]:
+    """The ids of the meter revisions that count what a period burns."""
+    return sorted(set(_revisions(tx, definition, period, burn_meters(definition, period)).values()))
+
+
+def _revisions(
+    tx: Transaction, definition: Definition, period: BurnPeriod, pairs: Sequence[tuple[BurnTable, Meter]]
+) -> Mapping[str, int]:
+    if not pairs:
+        return {}
+    return tx.once(
+        ("burn revisions", definition.place.credit, id(period.catalog)),
+        lambda: revision_ids(tx, [meter for _, meter in pairs]),
+    )
+
+
 def burn_meters(definition: Definition, period: BurnPeriod) -> list[tuple[BurnTable, Meter]]:
     """The burn tables in force in a period, each with the meter revision it reads."""
     key = definition.place.credit
@@ -53,10 +69,7 @@ def _period_burns(tx: Transaction, definition: Definition, period: BurnPeriod, u
     end = min(period.interval.end, until)
     if not pairs or end <= period.interval.start:
         return []
-    ids = tx.once(
-        ("burn revisions", definition.place.credit, id(period.catalog)),
-        lambda: revision_ids(tx, [meter for _, meter in pairs]),
-    )
+    ids = _revisions(tx, definition, period, pairs)
     rows = store.buckets(
         tx.connection,
         tx.workspace.id,

@@ -4,16 +4,18 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from valorem.core.periods import Interval
-from valorem.engine.assembling import terms_for
 from valorem.engine.credits.accounts import Book, read_book
+from valorem.engine.credits.buying import charge_purchases
 from valorem.engine.credits.definitions import BurnPeriod
+from valorem.engine.credits.keeping import LOOK_AGAIN
 from valorem.engine.credits.ledger import book_entries, tend
+from valorem.engine.credits.waking import closing_grace
 from valorem.engine.engine import Engine, Transaction
-from valorem.store.postgres import contracts
 from valorem.store.postgres import credits as store
 from valorem.store.postgres.credits import ClosedPeriod, Place
 
-_MOST_CONTRACTS = 500
+#: Accounts looked up at once.
+_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +26,44 @@ class CreditsReport:
         accounts: Accounts looked at.
         entries: Ledger entries appended.
         closed: Periods closed.
+        charged: Invoices written for top-ups.
     """
 
     accounts: int
     entries: int
     closed: int
+    charged: int
+
+    @property
+    def progressed(self) -> bool:
+        """Whether anything was booked, closed or charged."""
+        return bool(self.entries or self.closed or self.charged)
 
 
 def tend_credits(engine: Engine, workspace: int) -> CreditsReport:
-    """Record due grants, make top-ups that fell due, close periods and bring every ledger up to date.
+    """Record due grants, make top-ups that fell due and their invoices, close periods and bring ledgers up to date.
 
-    Each account is a transaction of its own; run twice, in parallel or killed anywhere, it does everything once.
+    Looked at are the accounts where credits begin or end, those where nobody has looked for an hour, and those whose
+    top-up rule has something new to watch. Each is a transaction of its own; run twice, in parallel or killed anywhere, it
+    does everything once.
     """
+    looked = entries = closed = 0
+    done: set[Place] = set()
+    while places := [place for place in _to_tend(engine, workspace) if place not in done]:
+        for place in places:
+            with engine.transaction(workspace) as tx:
+                entries += tend(tx, place)
+                closed += close_periods(tx, place)
+        done.update(places)
+        looked += len(places)
+    return CreditsReport(looked, entries, closed, charge_purchases(engine, workspace))
+
+
+def _to_tend(engine: Engine, workspace: int) -> list[Place]:
     with engine.transaction(workspace) as tx:
-        places = _places(tx)
-    entries = closed = 0
-    for place in places:
-        with engine.transaction(workspace) as tx:
-            entries += tend(tx, place)
-            closed += close_periods(tx, place)
-    return CreditsReport(len(places), entries, closed)
+        seq = store.written(tx.connection, workspace).counted
+        again = tx.now - LOOK_AGAIN
+        return store.to_tend(tx.connection, workspace, tx.now, again, seq, limit=_PAGE)
 
 
 def close_periods(tx: Transaction, place: Place) -> int:
@@ -71,8 +91,7 @@ def _is_due(tx: Transaction, book: Book, period: BurnPeriod) -> bool:
     end, closed = period.interval.end, book.row.closed_until
     if closed is not None and end <= closed:
         return False
-    grace_s = terms_for(tx, period.contract).policies.grace_s if period.contract else 0
-    return end + timedelta(seconds=grace_s) <= book.at
+    return end + closing_grace(tx, period) <= book.at
 
 
 def _close(tx: Transaction, book: Book, interval: Interval) -> None:
@@ -86,23 +105,3 @@ def _close(tx: Transaction, book: Book, interval: Interval) -> None:
     checkpoint = book.account(end).checkpoint.closed()
     period = ClosedPeriod(min(start, end), end, drawn, known, known_since)
     store.close_period(tx.connection, book.row.place, period, replace(checkpoint, at=end), book.at)
-
-
-def _places(tx: Transaction) -> list[Place]:
-    """Every account, and those that plans of running contracts give credits to."""
-    workspace = tx.workspace.id
-    found = {(place.customer, place.credit): place for place in store.accounts(tx.connection, workspace)}
-    after: str | None = None
-    while rows := contracts.load_page(
-        tx.connection, workspace, customer=None, after=after, limit=_MOST_CONTRACTS
-    ):
-        for row in rows:
-            contract = row.contract
-            if contract.start > tx.now:
-                continue
-            for key, terms in terms_for(tx, contract).at(tx.now).plan.grants.items():
-                credit = terms.credit or key
-                place = Place(workspace, contract.customer, credit)
-                found.setdefault((place.customer, credit), place)
-        after = rows[-1].contract.id
-    return list(found.values())

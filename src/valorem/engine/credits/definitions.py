@@ -53,6 +53,7 @@ class Definition:
         contracts: Those that have started, the earliest first.
         running: The one that runs; of several the one that started last.
         members: Who has, or had, a seat.
+        upcoming: Contracts that have not started.
     """
 
     place: Place
@@ -61,6 +62,7 @@ class Definition:
     contracts: tuple[Contract, ...]
     running: Contract | None
     members: tuple[Member, ...]
+    upcoming: tuple[Contract, ...] = ()
 
     @property
     def zone(self) -> str:
@@ -87,18 +89,17 @@ def definition_of(tx: Transaction, place: Place) -> Definition:
     rows = contract_store.load_page(
         tx.connection, tx.workspace.id, customer=customer.key, after=None, limit=_MOST_CONTRACTS
     )
-    contracts = tuple(
-        sorted(
-            (row.contract for row in rows if row.contract.start <= tx.now),
-            key=lambda one: (one.start, one.id),
-        )
-    )
-    running = _winner(contracts, tx.now)
+    every = sorted((row.contract for row in rows), key=lambda one: (one.start, one.id))
+    contracts = tuple(one for one in every if one.start <= tx.now)
+    running = winner(contracts, tx.now)
     catalog = _catalog(tx, running, tx.now)
     if running is not None and place.credit not in catalog.credits:
         _, catalog = current_catalog(tx)
     members = store.members(tx.connection, tx.workspace.id, customer.key)
-    return Definition(place, catalog.credit(place.credit), customer, contracts, running, tuple(members))
+    upcoming = tuple(one for one in every if one.start > tx.now)
+    return Definition(
+        place, catalog.credit(place.credit), customer, contracts, running, tuple(members), upcoming
+    )
 
 
 def credits_of(tx: Transaction, customer: str) -> list[str]:
@@ -124,11 +125,11 @@ def burn_periods(
     ordered = sorted(edges)
     at = 0
     while at + 1 < len(ordered):
-        winner = _winner(definition.contracts, ordered[at])
+        running = winner(definition.contracts, ordered[at])
         last = at + 1
-        while last + 1 < len(ordered) and _winner(definition.contracts, ordered[last]) is winner:
+        while last + 1 < len(ordered) and winner(definition.contracts, ordered[last]) is running:
             last += 1
-        yield from _periods(tx, definition, winner, Interval(ordered[at], ordered[last]), until)
+        yield from _periods(tx, definition, running, Interval(ordered[at], ordered[last]), until)
         at = last
 
 
@@ -196,7 +197,8 @@ def open_grants(grants: Sequence[Grant], closed_until: datetime | None) -> Itera
             yield grant if start == grant.start else replace(grant, start=start)
 
 
-def _winner(contracts: Sequence[Contract], at: datetime) -> Contract | None:
+def winner(contracts: Sequence[Contract], at: datetime) -> Contract | None:
+    """The contract that decides at an instant: of those that run, the one that started last."""
     running = [one for one in contracts if one.start <= at and (one.end is None or at < one.end)]
     return running[-1] if running else None
 

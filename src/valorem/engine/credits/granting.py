@@ -1,4 +1,4 @@
-"""Grants by hand: give, buy a pack, take back, end at another time; members and top-up rules."""
+"""Grants by hand: give, take back, end at another time; members and top-up rules."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,17 +13,20 @@ from valorem.core.ledger.grants import Grant
 from valorem.core.ledger.recharge import RechargeRule
 from valorem.core.ledger.rollover import Rollover
 from valorem.core.ledger.scope import EVERYTHING, Scope
-from valorem.core.metering.conversion import round_quantity
-from valorem.core.numbers import ONE, ZERO, exact, plain
+from valorem.core.numbers import ZERO, exact, plain
 from valorem.core.time import parse_grid_instant, quarter_hour_of, write_instant
 from valorem.engine.alerts import arm
 from valorem.engine.credits.accounts import Book, locked
-from valorem.engine.credits.keeping import keep, pack_grant
+from valorem.engine.credits.keeping import keep
+from valorem.engine.credits.selling import check_amount, sale_of_pack, unit_price
+from valorem.engine.credits.waking import wake
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.identifiers import new_id
 from valorem.store.postgres import credits as store
-from valorem.store.postgres.credits import Place, TopUp
+from valorem.store.postgres import top_ups
+from valorem.store.postgres.credits import Place
+from valorem.store.postgres.top_ups import TopUp
 
 Source = Literal["included", "purchased", "promotional", "adjustment"]
 
@@ -35,7 +38,7 @@ class NewGrant:
     Attributes:
         customer: The customer's key.
         credit: The credit type's key.
-        amount: Credits, above zero; the pack's where ``pack`` is given.
+        amount: Credits, above zero.
         id: The caller's own; the same id and amount is the same grant. Made where left out.
         start: From when it can be used, on the quarter-hour grid; this quarter hour where left out.
         expires: From when it cannot; never where left out.
@@ -47,13 +50,11 @@ class NewGrant:
         holder: The member whose allowance it is.
         rollover: What becomes of the rest at its end.
         tag: A word of the operator's.
-        pack: A pack of the catalog to buy instead.
-        quantity: How many packs.
     """
 
     customer: str
     credit: str
-    amount: Decimal | None = None
+    amount: Decimal
     id: str | None = None
     start: datetime | None = None
     expires: datetime | None = None
@@ -65,8 +66,6 @@ class NewGrant:
     holder: str | None = None
     rollover: Rollover | None = None
     tag: str | None = None
-    pack: str | None = None
-    quantity: Decimal = ONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +86,12 @@ class GrantState:
 
 
 def give_grant(tx: Transaction, new: NewGrant) -> GrantState:
-    """Give credits, or sell a pack of them. An id that is known gives what it gave the first time.
+    """Give credits; what a customer pays for is :func:`valorem.engine.credits.buying.buy_credits`. An id that is known gives what it gave the first time.
 
     Raises:
         NotFoundError: If the customer or the credit type does not exist.
         InvalidInputError: Naming the field.
-        UnprocessableError: For a start in a closed period, or a pack that is not sold.
+        UnprocessableError: For a start in a closed period.
         ConflictError: If the id was used for another amount.
     """
     place = Place(tx.workspace.id, new.customer, new.credit)
@@ -187,7 +186,18 @@ def set_member(
         )
     found = Member(member, since, until)
     store.set_member(tx.connection, tx.workspace.id, customer, found)
+    wake(tx, customer)
     return found
+
+
+def list_members(tx: Transaction, customer: str) -> list[Member]:
+    """Who has, or had, a seat of a customer.
+
+    Raises:
+        NotFoundError: If there is no such customer.
+    """
+    get_customer(tx, customer)
+    return store.members(tx.connection, tx.workspace.id, customer)
 
 
 def set_top_up(
@@ -209,16 +219,40 @@ def set_top_up(
     with locked(tx, place) as book:
         top_up = TopUp(rule, lasts=lasts, pack=pack)
         if pack is not None:
-            pack_grant(book, pack, name="")
-        elif book.definition.credit.unit_price(book.definition.customer.currency, book.at) is None:
-            raise UnprocessableError(
-                f"{credit} has no price in {book.definition.customer.currency}",
-                field="credit",
-                hint="name a pack, or write a price in the credit type",
-            )
-        store.set_top_up(tx.connection, place, top_up)
+            sale_of_pack(book, pack, name="")
+        else:
+            unit_price(book)
+        top_ups.set_top_up(tx.connection, place, top_up)
         keep(tx, book)
-        return next(each for each in store.top_ups(tx.connection, place) if each.rule.key == rule.key)
+        return next(each for each in top_ups.top_ups(tx.connection, place) if each.rule.key == rule.key)
+
+
+def list_top_ups(tx: Transaction, customer: str, credit: str) -> list[TopUp]:
+    """An account's top-up rules, and how often each has bought.
+
+    Raises:
+        NotFoundError: If there is no such customer.
+    """
+    get_customer(tx, customer)
+    return top_ups.top_ups(tx.connection, Place(tx.workspace.id, customer, credit))
+
+
+def remove_top_up(tx: Transaction, customer: str, credit: str, key: str) -> None:
+    """Buy nothing more by a rule; what it bought stays.
+
+    Raises:
+        NotFoundError: If there is no such customer or rule.
+    """
+    get_customer(tx, customer)
+    place = Place(tx.workspace.id, customer, credit)
+    with locked(tx, place) as book:
+        if not top_ups.remove_top_up(tx.connection, place, key):
+            raise NotFoundError(
+                f"there is no top-up rule {key[:60]!r}",
+                field="key",
+                hint="list them: valorem credits top-ups",
+            )
+        keep(tx, book)
 
 
 @exact
@@ -237,17 +271,7 @@ def _kept(tx: Transaction, book: Book, grant: Grant) -> GrantState:
 
 
 def _made(book: Book, new: NewGrant, name: str) -> Grant:
-    if new.pack is not None:
-        return pack_grant(book, new.pack, name=name, quantity=new.quantity, holder=new.holder)
-    credit, currency = book.definition.credit, book.definition.customer.currency
-    if new.amount is None or new.amount <= 0:
-        raise InvalidInputError(
-            "a grant gives more than nothing", field="amount", hint="give an amount or a pack"
-        )
-    if round_quantity(new.amount, "down", credit.precision) != new.amount:
-        raise InvalidInputError(
-            f"{credit.key} has {credit.precision} decimals", field="amount", hint="give fewer decimals"
-        )
+    amount, currency = check_amount(book, new.amount), book.definition.customer.currency
     start = quarter_hour_of(book.at) if new.start is None else parse_grid_instant(new.start, "start")
     closed = book.row.closed_until
     if closed is not None and start < closed:
@@ -265,7 +289,7 @@ def _made(book: Book, new: NewGrant, name: str) -> Grant:
         raise InvalidInputError("a grant ends after it starts", field="expires")
     return Grant(
         id=name,
-        amount=new.amount,
+        amount=amount,
         start=start,
         expires=expires,
         priority=new.priority,

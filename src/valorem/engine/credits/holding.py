@@ -8,12 +8,14 @@ from valorem.core.contracts.customer import check_text
 from valorem.core.errors import NotFoundError
 from valorem.core.ledger import holds as core
 from valorem.core.ledger.account import Account
-from valorem.core.ledger.admission import soft_room
+from valorem.core.ledger.admission import Verdict, soft_room, verdict_on
 from valorem.core.ledger.holds import Hold
+from valorem.core.ledger.policies import CreditPolicies
 from valorem.core.ledger.replay import spendable
 from valorem.core.ledger.scope import UNSPECIFIED, Workload
 from valorem.engine.credits.accounts import MOMENT, Book, locked
 from valorem.engine.credits.keeping import keep
+from valorem.engine.credits.quick import place_quickly, quick, resolve_quickly
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.store.postgres import holds as store
@@ -28,11 +30,14 @@ class HoldState:
         hold: The record.
         available: Credits that can be used or reserved after it.
         held: Credits reserved.
+        verdict: ``allow``: credits pay for it; ``bill``: the rest is billed; ``throttle``: work may go on slowly; ``block``:
+            it was refused.
     """
 
     hold: Hold
     available: Decimal
     held: Decimal
+    verdict: Verdict
 
 
 def place_hold(
@@ -64,8 +69,12 @@ def place_hold(
         ConflictError: If the id was used for another amount or other work.
     """
     check_text(id, "id", 200)
-    get_customer(tx, customer)
     place = Place(tx.workspace.id, customer, credit)
+    ready = quick(tx, place)
+    if ready is not None and (done := place_quickly(tx, ready, id, amount, lasts, work)) is not None:
+        hold, standing = done
+        return HoldState(hold, standing.available, standing.held, verdict_on(hold, ready.policies))
+    get_customer(tx, customer)
     with locked(tx, place) as book:
         known = store.find(tx.connection, place, id)
         available = Decimal(0)
@@ -85,9 +94,9 @@ def place_hold(
             policies=book.policies,
         )
         if known is not None:
-            return _state(core.expire(found, now=book.at), book.account())
+            return _state(core.expire(found, now=book.at), book.account(), book.policies)
         store.insert(tx.connection, place, found)
-        return _state(found, keep(tx, book.with_hold(found)))
+        return _state(found, keep(tx, book.with_hold(found)), book.policies)
 
 
 def settle_hold(tx: Transaction, *, customer: str, credit: str, id: str, used: Decimal) -> HoldState:  # noqa: A002
@@ -100,6 +109,12 @@ def settle_hold(tx: Transaction, *, customer: str, credit: str, id: str, used: D
         UnprocessableError: If it was refused, or has expired.
     """
     place = Place(tx.workspace.id, customer, credit)
+    ready = quick(tx, place)
+    if ready is not None:
+        known = _known(tx, place, id)
+        found = core.settle(known, used, now=ready.at, policies=ready.policies)
+        if (standing := resolve_quickly(tx, ready, known, found)) is not None:
+            return HoldState(found, standing.available, standing.held, verdict_on(found, ready.policies))
     with locked(tx, place) as book:
         known = _known(tx, place, id)
         found = core.settle(known, used, now=book.at, policies=book.policies)
@@ -115,6 +130,12 @@ def release_hold(tx: Transaction, *, customer: str, credit: str, id: str) -> Hol
         UnprocessableError: If it was refused, or has expired.
     """
     place = Place(tx.workspace.id, customer, credit)
+    ready = quick(tx, place)
+    if ready is not None:
+        known = _known(tx, place, id)
+        found = core.release(known, now=ready.at)
+        if (standing := resolve_quickly(tx, ready, known, found)) is not None:
+            return HoldState(found, standing.available, standing.held, verdict_on(found, ready.policies))
     with locked(tx, place) as book:
         known = _known(tx, place, id)
         return _resolved(tx, book, known, core.release(known, now=book.at))
@@ -131,9 +152,9 @@ def get_hold(tx: Transaction, *, customer: str, credit: str, id: str) -> Hold:  
 
 def _resolved(tx: Transaction, book: Book, known: Hold, found: Hold) -> HoldState:
     if found == known:
-        return _state(found, book.account())
+        return _state(found, book.account(), book.policies)
     store.resolve(tx.connection, book.row.place, found)
-    return _state(found, keep(tx, book.with_hold(found)))
+    return _state(found, keep(tx, book.with_hold(found)), book.policies)
 
 
 def _known(tx: Transaction, place: Place, name: str) -> Hold:
@@ -143,5 +164,5 @@ def _known(tx: Transaction, place: Place, name: str) -> Hold:
     return found
 
 
-def _state(hold: Hold, account: Account) -> HoldState:
-    return HoldState(hold, account.available, account.held)
+def _state(hold: Hold, account: Account, policies: CreditPolicies) -> HoldState:
+    return HoldState(hold, account.available, account.held, verdict_on(hold, policies))

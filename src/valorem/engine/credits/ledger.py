@@ -2,20 +2,27 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
+from valorem.core.calendar import add_days, start_of_day
+from valorem.core.errors import InvalidInputError
 from valorem.core.ledger.account import Account, Checkpoint
 from valorem.core.ledger.chain import Link, link, verify
 from valorem.core.ledger.entries import catch_up, entries_of, lot_balances, trial_balance
 from valorem.core.ledger.replay import replay
+from valorem.core.ledger.revenue import Recognised, by_day_of
 from valorem.core.numbers import ZERO, exact, plain
-from valorem.engine.credits.accounts import MOMENT, Book, read_book
+from valorem.core.periods import Interval
+from valorem.engine.credits.accounts import MOMENT, Book, opened, read_book
 from valorem.engine.credits.keeping import keep
+from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.store.postgres import credits as store
 from valorem.store.postgres import ledger
 from valorem.store.postgres.credits import AccountRow, Place
+
+_MOST_DAYS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +75,7 @@ def tend(tx: Transaction, place: Place) -> int:
     Returns:
         How many entries were appended.
     """
-    row = store.lock(tx.connection, place, tx.now)
-    book = read_book(tx, place, row=row)
-    if book.due:
-        store.record_grants(tx.connection, place, book.due, book.at)
-    keep(tx, book)
+    keep(tx, opened(tx, place, store.lock(tx.connection, place, tx.now)))
     return book_entries(tx, place, read_book(tx, place, row=store.load(tx.connection, place)))
 
 
@@ -94,6 +97,59 @@ def export_ledger(
     place = Place(tx.workspace.id, customer, credit)
     for each, booked_at in ledger.links(tx.connection, place, after=after, limit=limit):
         yield Booked(place, each, booked_at)
+
+
+@dataclass(frozen=True, slots=True)
+class RevenueRow:
+    """What one day brings of one credit type; without a currency it is of credits that cost nothing."""
+
+    day: date
+    credit: str
+    currency: str
+    recognised: Recognised
+
+
+@exact
+def revenue_by_day(
+    tx: Transaction,
+    start: date,
+    end: date,
+    *,
+    customer: str | None = None,
+    credit: str | None = None,
+    zone: str = "UTC",
+) -> list[RevenueRow]:
+    """Prepaid revenue as booked, by day: drawn at cost basis, breakage on expiry, free credits apart.
+
+    Args:
+        tx: The transaction.
+        start: The first local day.
+        end: The last one.
+        customer: Only this customer's.
+        credit: Only of this credit type.
+        zone: IANA zone of the days.
+
+    Raises:
+        NotFoundError: If there is no such customer.
+        InvalidInputError: Where the end is before the start, or the time is too long.
+    """
+    if end < start or (end - start).days >= _MOST_DAYS:
+        raise InvalidInputError(
+            f"{(end - start).days + 1} days", field="end", hint=f"ask for 1 to {_MOST_DAYS} days at a time"
+        )
+    if customer is not None:
+        get_customer(tx, customer)
+    over = Interval(start_of_day(start, zone), start_of_day(add_days(end, 1), zone))
+    sums: dict[tuple[date, str, str], Recognised] = {}
+    for place in store.accounts(tx.connection, tx.workspace.id, customer):
+        if credit not in (None, place.credit):
+            continue
+        entries = ledger.within(tx.connection, place, over)
+        paid = store.paid_grants(tx.connection, place)
+        for (day, currency), one in by_day_of(entries, place.credit, paid, zone).items():
+            key = day, place.credit, currency
+            sums[key] = sums.get(key, Recognised()) + one
+    return [RevenueRow(*key, one) for key, one in sorted(sums.items())]
 
 
 def _check(tx: Transaction, place: Place) -> LedgerCheck:

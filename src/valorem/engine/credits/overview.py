@@ -19,8 +19,9 @@ from valorem.engine.credits.accounts import Book, read_book
 from valorem.engine.credits.reading import Balance, balance, credit_burn, credit_forecast
 from valorem.engine.engine import Transaction
 from valorem.store.postgres import credits as store
-from valorem.store.postgres import ledger
-from valorem.store.postgres.credits import Place, TopUp
+from valorem.store.postgres import ledger, top_ups
+from valorem.store.postgres.credits import Place
+from valorem.store.postgres.top_ups import TopUp
 
 _BACK = timedelta(days=35)
 
@@ -86,7 +87,7 @@ def view_account(
         over,
         burnt,
         [each for each in book.facts.holds if each.open and each.expires > book.at],
-        store.top_ups(tx.connection, place),
+        top_ups.top_ups(tx.connection, place),
         count,
         booked[::-1],
     )

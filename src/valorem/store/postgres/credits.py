@@ -1,7 +1,7 @@
 """Credit accounts: what was granted, who has a seat, how usage stood when a period was closed, and top-up rules."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, LiteralString
@@ -13,16 +13,13 @@ from valorem.core.ledger.account import Checkpoint
 from valorem.core.ledger.burns import Burn
 from valorem.core.ledger.granting import Member
 from valorem.core.ledger.grants import Grant
-from valorem.core.ledger.recharge import RechargeRule, RechargeState
 from valorem.core.ledger.written import (
     read_burn,
     read_checkpoint,
     read_grant,
-    read_rule,
     write_burn,
     write_checkpoint,
     write_grant,
-    write_rule,
 )
 from valorem.core.metering.tally import Tally
 from valorem.core.numbers import ZERO
@@ -49,6 +46,13 @@ WHERE workspace = %s AND revision = ANY(%s) AND bucket >= %s
 """
 
 
+_WRITTEN: LiteralString = """
+SELECT coalesce((SELECT seq FROM ingest_cursor WHERE part = 0 AND workspace = %s), 0) || ':'
+        || coalesce((SELECT sum(done_seq) FROM meter_backfill WHERE workspace = %s), 0) AS seen_counted,
+    coalesce((SELECT max(version) FROM catalog_version WHERE workspace = %s), 0)::text AS seen_catalog
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Which account: one customer's credits of one type."""
@@ -69,6 +73,19 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """How far a workspace has come.
+
+    Attributes:
+        counted: Changes with every commit that changes any counter of the workspace.
+        catalog: The newest catalog version.
+    """
+
+    counted: str
+    catalog: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccountRow:
     """What is kept of an account.
 
@@ -80,14 +97,15 @@ class AccountRow:
         version: Counts up with each change of what was recorded.
         as_of: The latest instant anything was decided at.
         counted: What the usage stood at then.
-        steady_from: Since when no credits begin or end; None where the row decides nothing by itself.
-        steady_until: Until when; None for ever.
+        steady_until: Until when ``standing`` decides holds by itself; None where it does not.
+        standing: The lots in the order they are used, as written by :mod:`valorem.core.ledger.standing`.
+        stamp: What else was written about the customer when that was true.
         entries: How many ledger entries there are.
         head: The digest of the last.
         booked: The version the ledger has caught up with.
         closed_until: The end of the last closed period.
         checkpoint: Where a replay goes on from there.
-        watched: What says whether the usage is still as it was.
+        tend_at: When credits next begin or end, or somebody should look again.
     """
 
     place: Place
@@ -97,14 +115,15 @@ class AccountRow:
     overage: Decimal = ZERO
     version: int = 0
     counted: str = ""
-    steady_from: datetime | None = None
     steady_until: datetime | None = None
+    standing: Mapping[str, Any] | None = None
+    stamp: str = ""
     entries: int = 0
     head: bytes | None = None
     booked: int = -1
     closed_until: datetime | None = None
     checkpoint: Checkpoint | None = None
-    watched: Mapping[str, Any] | None = None
+    tend_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +170,55 @@ def lock(connection: Connection, place: Place, now: datetime) -> AccountRow:
     return made
 
 
+def expect(connection: Connection, place: Place, now: datetime) -> None:
+    """Have an account's row, so that somebody looks at it."""
+    connection.execute(
+        "INSERT INTO credit_account (part, workspace, customer, credit, as_of, tend_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        (*place.key, now, now),
+    )
+
+
+def wake(connection: Connection, workspace: int, customer: str, now: datetime) -> None:
+    """Have a customer's accounts looked at; until then their rows decide nothing by themselves."""
+    connection.execute(
+        "UPDATE credit_account SET tend_at = least(tend_at, %s), steady_until = NULL, standing = NULL"
+        " WHERE part = %s AND workspace = %s AND customer = %s",
+        (now, part_of(workspace, customer), workspace, customer),
+    )
+
+
+def to_tend(
+    connection: Connection, workspace: int, now: datetime, again_before: datetime, seq: str, *, limit: int
+) -> list[Place]:
+    """Accounts to look at: where credits begin or end, where nobody has looked for long, and where a top-up rule watches.
+
+    Args:
+        connection: The connection.
+        workspace: The workspace's id.
+        now: The workspace's time.
+        again_before: Accounts that nobody has looked at since.
+        seq: What was counted so far; a rule has nothing to watch where its account has seen the same.
+        limit: So many.
+    """
+    rows = connection.execute(
+        "SELECT workspace, customer, credit FROM credit_account AS a WHERE workspace = %s"
+        " AND (tend_at <= %s OR as_of <= %s OR (split_part(counted, ' ', 1) <> %s AND EXISTS (SELECT FROM credit_recharge"
+        " AS r WHERE (r.part, r.workspace, r.customer, r.credit) = (a.part, a.workspace, a.customer, a.credit))))"
+        " ORDER BY part, customer, credit LIMIT %s",
+        (workspace, now, again_before, seq, limit),
+    )
+    return [Place(row["workspace"], row["customer"], row["credit"]) for row in rows]
+
+
+def next_tend_at(connection: Connection, workspace: int) -> datetime | None:
+    """The next instant at which credits of any account begin or end."""
+    row = connection.execute(
+        "SELECT min(tend_at) AS at FROM credit_account WHERE workspace = %s", (workspace,)
+    ).fetchone()
+    return None if row is None else row["at"]
+
+
 def load(connection: Connection, place: Place, *, lock: bool = False) -> AccountRow | None:
     """The account's row; None where nothing was ever recorded of it."""
     query: LiteralString = f"SELECT * FROM credit_account WHERE {_ACCOUNT}"
@@ -176,8 +244,8 @@ def _account(row: Row) -> AccountRow:
         **{
             name: row[name]
             for name in (
-                "available", "held", "overage", "version", "as_of", "counted", "steady_from", "steady_until",
-                "entries", "head", "booked", "closed_until", "watched",
+                "available", "held", "overage", "version", "as_of", "counted", "steady_until", "standing",
+                "stamp", "entries", "head", "booked", "closed_until", "tend_at",
             )
         },
     )  # fmt: skip
@@ -187,7 +255,7 @@ def store(connection: Connection, row: AccountRow) -> None:
     """Write what an account stands at; the caller holds its lock."""
     connection.execute(
         "UPDATE credit_account SET available = %s, held = %s, overage = %s, version = %s, as_of = %s, counted = %s,"
-        f" steady_from = %s, steady_until = %s, watched = %s WHERE {_ACCOUNT}",
+        f" steady_until = %s, standing = %s, stamp = %s, tend_at = %s WHERE {_ACCOUNT}",
         (
             row.available,
             row.held,
@@ -195,9 +263,51 @@ def store(connection: Connection, row: AccountRow) -> None:
             row.version,
             row.as_of,
             row.counted,
-            row.steady_from,
             row.steady_until,
-            None if row.watched is None else Jsonb(dict(row.watched)),
+            None if row.standing is None else Jsonb(dict(row.standing)),
+            row.stamp,
+            row.tend_at,
+            *row.place.key,
+        ),
+    )
+
+
+_QUICK: LiteralString = (
+    "available, held, overage, version, as_of, counted, steady_until, standing, stamp, booked, tend_at"
+)
+
+
+def lock_quickly(connection: Connection, place: Place) -> tuple[AccountRow, Written] | None:
+    """What an account's row decides by, locked, and how far the workspace has come; None where there is no row.
+
+    It has nothing of the ledger and of closed periods, so it is not to be written by :func:`store`.
+    """
+    row = connection.execute(
+        f"SELECT {_QUICK}, seen_counted, seen_catalog FROM credit_account,"
+        f" LATERAL ({_WRITTEN}) AS seen WHERE {_ACCOUNT} FOR UPDATE OF credit_account",
+        (place.workspace, place.workspace, place.workspace, *place.key),
+    ).fetchone()
+    if row is None:
+        return None
+    seen = Written(row["seen_counted"], row["seen_catalog"])
+    names = [name.strip() for name in _QUICK.split(",")]
+    return AccountRow(place, **{name: row[name] for name in names}), seen
+
+
+def store_quickly(connection: Connection, row: AccountRow) -> None:
+    """Write what a decision by the row alone has changed; the caller holds its lock."""
+    connection.execute(
+        "UPDATE credit_account SET available = %s, held = %s, overage = %s, version = %s, as_of = %s, counted = %s,"
+        f" steady_until = %s, standing = %s WHERE {_ACCOUNT}",
+        (
+            row.available,
+            row.held,
+            row.overage,
+            row.version,
+            row.as_of,
+            row.counted,
+            row.steady_until,
+            None if row.standing is None else Jsonb(dict(row.standing)),
             *row.place.key,
         ),
     )
@@ -213,6 +323,22 @@ def grants(
         (*place.key, since, since, list(also)),
     )
     return [read_grant(row["id"], row["terms"]) for row in rows]
+
+
+def has_grants(connection: Connection, place: Place) -> bool:
+    """Whether any grant was ever recorded."""
+    row = connection.execute(
+        f"SELECT EXISTS (SELECT FROM credit_grant WHERE {_ACCOUNT}) AS found", place.key
+    ).fetchone()
+    return row is not None and bool(row["found"])
+
+
+def paid_grants(connection: Connection, place: Place) -> set[str]:
+    """Ids of the grants that were paid for."""
+    rows = connection.execute(
+        f"SELECT id FROM credit_grant WHERE {_ACCOUNT} AND terms->>'currency' IS NOT NULL", place.key
+    )
+    return {row["id"] for row in rows}
 
 
 def find_grant(connection: Connection, place: Place, name: str) -> Grant | None:
@@ -349,6 +475,13 @@ def buckets(
     ]
 
 
+def written(connection: Connection, workspace: int) -> Written:
+    """How far a workspace has come."""
+    row = connection.execute(_WRITTEN, (workspace, workspace, workspace)).fetchone()
+    assert row is not None  # it has no FROM
+    return Written(row["seen_counted"], row["seen_catalog"])
+
+
 def counted(
     connection: Connection,
     workspace: int,
@@ -357,6 +490,8 @@ def counted(
     since: datetime,
 ) -> str:
     """A text that changes whenever the usage since an instant does."""
+    if not revisions:
+        return ""
     row = connection.execute(
         _COUNTED, (*_subjects(workspace, subjects), workspace, list(revisions), since)
     ).fetchone()
@@ -366,57 +501,3 @@ def counted(
 
 def _subjects(workspace: int, subjects: Sequence[str]) -> tuple[list[int], list[str]]:
     return [part_of(workspace, subject) for subject in subjects], list(subjects)
-
-
-@dataclass(frozen=True, slots=True)
-class TopUp:
-    """A rule for buying credits by itself, and what it has done.
-
-    Attributes:
-        rule: When to buy how much.
-        state: What it has done.
-        lasts: How long what is bought can be used; None for ever.
-        pack: The pack that is bought; None for single credits at the type's price.
-    """
-
-    rule: RechargeRule
-    state: RechargeState = field(default_factory=RechargeState)
-    lasts: tuple[int, str] | None = None
-    pack: str | None = None
-
-
-def top_ups(connection: Connection, place: Place) -> list[TopUp]:
-    """An account's top-up rules and what they have done."""
-    rows = connection.execute(f"SELECT * FROM credit_recharge WHERE {_ACCOUNT} ORDER BY key", place.key)
-    return [
-        TopUp(
-            read_rule(row["key"], row["terms"]),
-            RechargeState(row["armed"], row["crossings"], row["day"], row["bought"]),
-            tuple(row["terms"]["lasts"]) if row["terms"]["lasts"] else None,
-            row["terms"]["pack"],
-        )
-        for row in rows
-    ]
-
-
-def set_top_up(connection: Connection, place: Place, top_up: TopUp) -> None:
-    """Write a rule; what it has done stays."""
-    terms = {**write_rule(top_up.rule), "lasts": top_up.lasts, "pack": top_up.pack}
-    connection.execute(
-        "INSERT INTO credit_recharge (part, workspace, customer, credit, key, terms) VALUES (%s, %s, %s, %s, %s, %s)"
-        " ON CONFLICT (part, workspace, customer, credit, key) DO UPDATE SET terms = excluded.terms",
-        (*place.key, top_up.rule.key, Jsonb(terms)),
-    )
-
-
-def move_top_up(connection: Connection, place: Place, key: str, state: RechargeState) -> None:
-    """Write what a rule has done."""
-    connection.execute(
-        f"UPDATE credit_recharge SET armed = %s, crossings = %s, day = %s, bought = %s WHERE {_ACCOUNT} AND key = %s",
-        (state.armed, state.crossings, state.day, state.bought, *place.key, key),
-    )
-
-
-def moved(row: AccountRow, **changes: Any) -> AccountRow:
-    """The row with other values and the next version."""
-    return replace(row, version=row.version + 1, **changes)

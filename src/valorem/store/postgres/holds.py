@@ -6,6 +6,7 @@ from typing import LiteralString
 from psycopg.types.json import Jsonb
 
 from valorem.core.ledger.holds import Hold
+from valorem.core.ledger.standing import Parts, read_parts, write_parts
 from valorem.core.ledger.written import read_workload, write_workload
 from valorem.store.postgres.credits import Place
 from valorem.store.postgres.database import Connection, Row
@@ -21,11 +22,22 @@ def find(connection: Connection, place: Place, name: str) -> Hold | None:
     return None if row is None else _hold(row)
 
 
-def insert(connection: Connection, place: Place, hold: Hold) -> None:
-    """Keep a new record, refused ones too: the same id always gets the same answer."""
-    connection.execute(
+def insert(connection: Connection, place: Place, hold: Hold, parts: Parts | None = None) -> bool:
+    """Keep a new record, refused ones too: the same id always gets the same answer.
+
+    Args:
+        connection: The connection.
+        place: Whose it is.
+        hold: The record.
+        parts: From which lots it takes its credits, where that is known.
+
+    Returns:
+        Whether it is new; one of the same id stays as it is.
+    """
+    done = connection.execute(
         "INSERT INTO credit_hold (part, workspace, customer, credit, id, placed_at, amount, expires_at, work, state,"
-        " resolved_at, shortfall) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        " resolved_at, shortfall, parts) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT DO NOTHING",
         (
             *place.key,
             hold.id,
@@ -36,7 +48,34 @@ def insert(connection: Connection, place: Place, hold: Hold) -> None:
             hold.state,
             hold.resolved_at,
             hold.shortfall,
+            None if parts is None else Jsonb(write_parts(parts)),
         ),
+    )
+    return done.rowcount == 1
+
+
+def parts_of(connection: Connection, place: Place, name: str) -> Parts | None:
+    """From which lots a hold takes its credits; None where that is not known."""
+    row = connection.execute(
+        f"SELECT parts FROM credit_hold WHERE {_ACCOUNT} AND id = %s", (*place.key, name)
+    ).fetchone()
+    return None if row is None or row["parts"] is None else read_parts(row["parts"])
+
+
+def open_parts(connection: Connection, place: Place, now: datetime) -> dict[str, Parts | None]:
+    """The same of every hold that reserves something at an instant."""
+    rows = connection.execute(
+        f"SELECT id, parts FROM credit_hold WHERE {_ACCOUNT} AND state = 'held' AND expires_at > %s",
+        (*place.key, now),
+    )
+    return {row["id"]: None if row["parts"] is None else read_parts(row["parts"]) for row in rows}
+
+
+def keep_parts(connection: Connection, place: Place, name: str, parts: Parts) -> None:
+    """Write from which lots a hold takes its credits."""
+    connection.execute(
+        f"UPDATE credit_hold SET parts = %s WHERE {_ACCOUNT} AND id = %s",
+        (Jsonb(write_parts(parts)), *place.key, name),
     )
 
 

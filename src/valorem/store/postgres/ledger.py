@@ -1,12 +1,14 @@
 """The ledger's entries: appended, read, never changed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import LiteralString
 
 from psycopg.types.json import Jsonb
 
 from valorem.core.ledger.chain import Link, read_entry, write_entry
+from valorem.core.ledger.entries import Entry
+from valorem.core.periods import Interval
 from valorem.store.postgres.credits import Place
 from valorem.store.postgres.database import Connection
 
@@ -29,6 +31,34 @@ def links(
     )
     for row in rows:
         yield Link(row["number"], read_entry(row["entry"]), bytes(row["digest"])), row["booked_at"]
+
+
+def of_kinds(
+    connection: Connection,
+    place: Place,
+    kinds: Sequence[str],
+    within: Interval,
+    *,
+    upto: int | None = None,
+) -> Iterator[Entry]:
+    """Entries of some kinds dated in an interval, in order; those up to a number where one is given."""
+    rows = connection.execute(
+        f"SELECT entry FROM ledger_entry WHERE {_ACCOUNT} AND at >= %s AND at < %s AND entry->>'kind' = ANY(%s)"
+        " AND (%s::bigint IS NULL OR number <= %s) ORDER BY number",
+        (*place.key, within.start, within.end, list(kinds), upto, upto),
+    )
+    for row in rows:
+        yield read_entry(row["entry"])
+
+
+def within(connection: Connection, place: Place, over: Interval) -> Iterator[Entry]:
+    """Every entry dated in an interval, in order of number."""
+    rows = connection.execute(
+        f"SELECT entry FROM ledger_entry WHERE {_ACCOUNT} AND at >= %s AND at < %s ORDER BY number",
+        (*place.key, over.start, over.end),
+    )
+    for row in rows:
+        yield read_entry(row["entry"])
 
 
 def append(connection: Connection, place: Place, new: tuple[Link, ...], version: int, now: datetime) -> None:

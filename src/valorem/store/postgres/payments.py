@@ -173,6 +173,16 @@ def load_payer(
     return (row["reference"], row["method"]) if row else None
 
 
+def load_payer_names(connection: Connection, workspace: int, customer: str) -> list[str]:
+    """The providers that know a customer and a way to take its money."""
+    rows = connection.execute(
+        "SELECT provider FROM payer WHERE part = %s AND workspace = %s AND customer = %s AND method IS NOT NULL"
+        " ORDER BY provider",
+        (part_of(workspace, customer), workspace, customer),
+    )
+    return [row["provider"] for row in rows]
+
+
 def save_payer(
     connection: Connection,
     workspace: int,

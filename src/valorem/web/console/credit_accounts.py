@@ -13,6 +13,7 @@ from valorem.core.ledger.recharge import RechargeRule
 from valorem.core.numbers import ZERO, exact, parse_decimal, plain
 from valorem.core.time import write_instant
 from valorem.engine.catalog import current_catalog
+from valorem.engine.credits.buying import NewPurchase, buy_credits
 from valorem.engine.credits.definitions import credits_of
 from valorem.engine.credits.granting import NewGrant, change_expiry, give_grant, set_top_up, void_grant
 from valorem.engine.credits.holding import release_hold
@@ -228,17 +229,18 @@ def _grant(visit: Visit) -> Answer:
     try:
         with visit.acting() as tx:
             amount = parse_decimal(form.get("amount", "").strip(), "amount")
-            new = (
-                NewGrant(customer=key, credit=credit, pack=pack, quantity=amount, id=_once(visit))
-                if pack
-                else NewGrant(customer=key, credit=credit, amount=amount, id=_once(visit))
-            )
-            state = give_grant(tx, new)
-            after = {"credit": credit, "amount": plain(state.grant.amount), "grant": state.grant.id}
-            visit.note(tx, visit.deed("credits.grant", key, after=after))
+            if pack:
+                wanted = NewPurchase(customer=key, credit=credit, pack=pack, quantity=amount, id=_once(visit))
+                bought = buy_credits(tx, wanted)
+                grant, verb = bought.sale.grant, "sold"
+            else:
+                new = NewGrant(customer=key, credit=credit, amount=amount, id=_once(visit))
+                grant, verb = give_grant(tx, new).grant, "given"
+            after = {"credit": credit, "amount": plain(grant.amount), "grant": grant.id}
+            visit.note(tx, visit.deed(f"credits.{'buy' if pack else 'grant'}", key, after=after))
     except ValoremError as error:
         return _page(visit, error)
-    return Go(_to(visit), f"{plain(state.grant.amount)} {credit} given.")
+    return Go(_to(visit), f"{plain(grant.amount)} {credit} {verb}.")
 
 
 def _void(visit: Visit) -> Answer:

@@ -1,0 +1,202 @@
+"""Buy credits: a one-off invoice and its payment, and the credits at once or when it is paid.
+
+Whoever writes an invoice locks the series of its numbers before any account. A top-up is decided while an account is
+locked, so its invoice is written in a transaction of its own, a moment later.
+"""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from valorem.core.errors import ConflictError, InvalidInputError
+from valorem.core.numbers import ONE, plain
+from valorem.engine.credits.accounts import locked
+from valorem.engine.credits.fulfilling import fulfil, tell_given
+from valorem.engine.credits.keeping import keep
+from valorem.engine.credits.selling import Sale, read_sale, sale_of_credits, sale_of_pack, write_sale
+from valorem.engine.customers import get_customer
+from valorem.engine.engine import Engine, Transaction
+from valorem.engine.identifiers import new_id
+from valorem.engine.one_off import WrittenInvoice, WrittenLine, write_invoice
+from valorem.engine.payments import ask_payer
+from valorem.engine.sealing import SERIES
+from valorem.store.postgres import credits as store
+from valorem.store.postgres import invoices, lives, purchases
+from valorem.store.postgres.credits import Place
+from valorem.store.postgres.invoices import InvoiceHeader
+from valorem.store.postgres.purchases import PurchaseRow
+
+_BATCH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class NewPurchase:
+    """What a customer buys: packs, or single credits.
+
+    Attributes:
+        customer: The customer's key.
+        credit: The credit type's key.
+        pack: A pack of the catalog.
+        quantity: How many packs.
+        amount: Instead: how many credits, at the type's price.
+        lasts: For single credits, how long they can be used; for ever where left out.
+        holder: The member whose allowance it is.
+        id: The caller's own; the same again is the same purchase. Made where left out.
+        on_payment: Whether the credits are given when the invoice is paid; by the credit type's policy where left out.
+    """
+
+    customer: str
+    credit: str
+    pack: str | None = None
+    quantity: Decimal = ONE
+    amount: Decimal | None = None
+    lasts: tuple[int, str] | None = None
+    holder: str | None = None
+    id: str | None = None
+    on_payment: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """Credits that were sold.
+
+    Attributes:
+        row: Where it stands.
+        sale: What was sold.
+        invoice: The invoice; None while it is not written, or where nothing was charged.
+        available: Credits that can be used now; None in a list.
+    """
+
+    row: PurchaseRow
+    sale: Sale
+    invoice: InvoiceHeader | None
+    available: Decimal | None = None
+
+
+def buy_credits(tx: Transaction, new: NewPurchase) -> Purchase:
+    """Sell credits: write the invoice, ask for its payment where a provider knows the customer, and give the credits.
+
+    Raises:
+        NotFoundError: If there is no such customer or credit type.
+        InvalidInputError: Naming the field.
+        UnprocessableError: Where they are not sold in the customer's currency.
+        ConflictError: If the id was used for something else.
+    """
+    if (new.pack is None) == (new.amount is None):
+        raise InvalidInputError("packs or credits are bought", field="pack", hint="give a pack or an amount")
+    get_customer(tx, new.customer)
+    place = Place(tx.workspace.id, new.customer, new.credit)
+    invoices.lock_series(tx.connection, tx.workspace.id, SERIES)
+    with locked(tx, place) as book:
+        name = new.id or new_id("crd", place.part, book.at)
+        if new.pack is not None:
+            sale = sale_of_pack(
+                book,
+                new.pack,
+                name=name,
+                quantity=new.quantity,
+                holder=new.holder,
+                on_payment=new.on_payment,
+            )
+        else:
+            assert new.amount is not None  # one of both
+            sale = sale_of_credits(
+                book,
+                new.amount,
+                name=name,
+                lasts=new.lasts,
+                holder=new.holder,
+                on_payment=new.on_payment,
+            )
+        known = purchases.find(tx.connection, place, name)
+        if known is not None:
+            return _again(tx, known, sale)
+        if store.find_grant(tx.connection, place, name) is not None:
+            raise ConflictError(f"there is a grant {name} already", field="id", hint="use a new id")
+        given = not sale.on_payment or not sale.amount
+        row = PurchaseRow(place, name, "due", write_sale(sale), None, book.at if given else None, book.at)
+        purchases.insert(tx.connection, row)
+        if given:
+            store.record_grants(tx.connection, place, [sale.grant], book.at)
+            tell_given(tx, book, sale.grant)
+            keep(tx, book.with_grants(sale.grant))
+    return _charge(tx, row)
+
+
+def preview_purchase(tx: Transaction, new: NewPurchase) -> Purchase:
+    """What a purchase comes to, taxes included: it is made, looked at, and undone.
+
+    Raises:
+        Everything that :func:`buy_credits` raises.
+    """
+    with tx.connection.transaction(force_rollback=True):
+        return buy_credits(tx, new)
+
+
+def list_purchases(
+    tx: Transaction, customer: str, *, after: str | None = None, limit: int = 50
+) -> list[Purchase]:
+    """A customer's purchases in order of id, from after an id on.
+
+    Raises:
+        NotFoundError: If there is no such customer.
+    """
+    get_customer(tx, customer)
+    rows = purchases.page(tx.connection, tx.workspace.id, customer, after=after, limit=limit)
+    return [_purchase(tx, row) for row in rows]
+
+
+def charge_purchases(engine: Engine, workspace: int) -> int:
+    """Write the invoices of purchases that top-up rules decided; how many. Run twice, or in parallel, each gets one."""
+    charged = 0
+    while True:
+        with engine.transaction(workspace) as tx:
+            invoices.lock_series(tx.connection, workspace, SERIES)
+            rows = purchases.due(tx.connection, workspace, limit=_BATCH)
+            for row in rows:
+                _charge(tx, row)
+        charged += len(rows)
+        if len(rows) < _BATCH:
+            return charged
+
+
+def _charge(tx: Transaction, row: PurchaseRow) -> Purchase:
+    """Write the invoice of a purchase; the caller has locked the series of numbers."""
+    sale = read_sale(row.id, row.terms)
+    if not sale.amount:
+        row = replace(row, state="paid")
+        purchases.move(tx.connection, row)
+        return _purchase(tx, row)
+    line = WrittenLine(sale.description, sale.unit_amount, sale.quantity, sale.tax_code)
+    header = write_invoice(tx, WrittenInvoice(row.place.customer, [line]))
+    row = replace(row, state="invoiced", invoice=header.id)
+    purchases.move(tx.connection, row)
+    if lives.load_many(tx.connection, tx.workspace.id, [header.id])[header.id].owed > 0:
+        ask_payer(tx, header)
+    else:
+        fulfil(tx, row)
+    return _purchase(tx, row)
+
+
+def _again(tx: Transaction, known: PurchaseRow, sale: Sale) -> Purchase:
+    before = read_sale(known.id, known.terms)
+    if (before.grant.amount, before.amount, before.grant.holder) != (
+        sale.grant.amount,
+        sale.amount,
+        sale.grant.holder,
+    ):
+        raise ConflictError(
+            f"purchase {known.id} bought {plain(before.grant.amount)} credits for {plain(before.amount)}",
+            field="id",
+            hint="a new purchase needs a new id",
+        )
+    return _purchase(tx, known)
+
+
+def _purchase(tx: Transaction, row: PurchaseRow) -> Purchase:
+    found = purchases.find(tx.connection, row.place, row.id)
+    assert found is not None  # the caller has read or written it
+    header = None if found.invoice is None else invoices.load(tx.connection, tx.workspace.id, found.invoice)
+    account = store.load(tx.connection, row.place)
+    return Purchase(
+        found, read_sale(found.id, found.terms), header, None if account is None else account.available
+    )
