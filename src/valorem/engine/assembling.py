@@ -9,7 +9,7 @@ from valorem.core.billing.canonical import lines_of
 from valorem.core.billing.changes import draft_change, draft_ended
 from valorem.core.billing.draft import draft_invoice, draft_note, invoice_of, with_pending
 from valorem.core.billing.invoice import Invoice, Line
-from valorem.core.billing.needs import PeriodUsage, usage_needs
+from valorem.core.billing.needs import PeriodUsage, UsageNeed, usage_needs
 from valorem.core.billing.progressive import Slice, draft_slice
 from valorem.core.billing.safety import guarded
 from valorem.core.billing.schedule import (
@@ -108,14 +108,29 @@ def basis_of(tx: Transaction, contract: Contract, index: int, sources: Sources |
         index: The boundary.
         sources: The customer's, where the caller has read them.
     """
-    sources, terms = sources or sources_for(tx, contract), terms_for(tx, contract)
-    late = _late(tx, contract, index, sources.subjects)
+    (found,) = bases_of(tx, [(contract, index, sources or sources_for(tx, contract))])
+    return found
+
+
+def bases_of(tx: Transaction, wanted: Sequence[tuple[Contract, int, Sources]]) -> list[Basis]:
+    """The same for many (contract, boundary, sources), in as many queries as for one."""
+    lates = _lates(tx, [(contract, index, sources.subjects, index) for contract, index, sources in wanted])
+    terms = [terms_for(tx, contract) for contract, _, _ in wanted]
     # An outcome may be taken back long after it was billed.
-    oldest = 0 if sells_outcomes(tx) else _oldest(terms, (*late, max(index - 1, 0)))
-    rows = invoices.load_earlier(
-        tx.connection, tx.workspace.id, contract.id, index, contract_boundary(contract, oldest)
-    )
-    return _basis(tx, terms, index, late, rows, sources)
+    every = sells_outcomes(tx)
+    asked = [
+        (
+            contract.id,
+            index,
+            contract_boundary(contract, 0 if every else _oldest(each, (*late, max(index - 1, 0)))),
+        )
+        for (contract, index, _), late, each in zip(wanted, lates, terms, strict=True)
+    ]
+    earlier = invoices.load_earlier(tx.connection, tx.workspace.id, asked)
+    return [
+        _basis(tx, each, index, late, rows, sources)
+        for (_, index, sources), late, each, rows in zip(wanted, lates, terms, earlier, strict=True)
+    ]
 
 
 def slice_basis_of(
@@ -132,7 +147,7 @@ def slice_basis_of(
     """
     terms = terms_for(tx, contract)
     since = contract_boundary(contract, _oldest(terms, (index,)))
-    rows = invoices.load_earlier(tx.connection, tx.workspace.id, contract.id, index + 1, since)
+    (rows,) = invoices.load_earlier(tx.connection, tx.workspace.id, [(contract.id, index + 1, since)])
     basis = _basis(tx, terms, index, (), rows, sources or sources_for(tx, contract))
     return replace(basis, slice_at=at, outcomes=None)
 
@@ -152,13 +167,14 @@ def change_basis_of(tx: Transaction, row: ContractRow, at: datetime, sources: So
     ended = last is not None and last < row.next_index
     if ended:
         assert last is not None  # else it would not have ended
-        index, late = last, _late(tx, contract, last, sources.subjects, carried_at=row.next_index)
+        (late,) = _lates(tx, [(contract, last, sources.subjects, row.next_index)])
+        index = last
     else:
         index, late = period_index_at(contract, max(at, contract.start)), ()
     terms = terms_for(tx, contract)
     oldest = _oldest(terms, (*late, max(index - 1, 0)))
     since = contract_boundary(contract, oldest)
-    rows = invoices.load_earlier(tx.connection, tx.workspace.id, contract.id, row.next_index, since)
+    (rows,) = invoices.load_earlier(tx.connection, tx.workspace.id, [(contract.id, row.next_index, since)])
     basis = _basis(tx, terms, index, late, rows, sources)
     return replace(basis, change_at=at, ended=ended)
 
@@ -177,6 +193,22 @@ def basis_for(
     if header.kind.startswith("progressive:"):
         return slice_basis_of(tx, row.contract, header.index, header.issued_at, sources)
     return basis_of(tx, row.contract, header.index, sources)
+
+
+def bases_for(tx: Transaction, wanted: Sequence[tuple[InvoiceHeader, ContractRow, Sources]]) -> list[Basis]:
+    """The same for many drafts of different contracts; those of borders are read together."""
+    of_borders = [place for place, (header, _, _) in enumerate(wanted) if header.kind in ("period", "note")]
+    found = dict(
+        zip(
+            of_borders,
+            bases_of(tx, [(wanted[at][1].contract, wanted[at][0].index, wanted[at][2]) for at in of_borders]),
+            strict=True,
+        )
+    )
+    return [
+        found[place] if place in found else basis_for(tx, header, row, sources)
+        for place, (header, row, sources) in enumerate(wanted)
+    ]
 
 
 def contradiction(tx: Transaction, basis: Basis, invoice: Invoice) -> Parked | None:
@@ -213,25 +245,40 @@ def _basis(
     )
 
 
-def _late(
-    tx: Transaction,
-    contract: Contract,
-    index: int,
-    subjects: tuple[str, ...],
-    *,
-    carried_at: int | None = None,
-) -> tuple[int, ...]:
+def _lates(
+    tx: Transaction, wanted: Sequence[tuple[Contract, int, tuple[str, ...], int]]
+) -> list[tuple[int, ...]]:
     """The periods to look at again.
 
     Those that usage may have come late for, those that an edit dated back reaches, and those whose usage changed by
     history or by corrections of old events since the border before.
+
+    Args:
+        tx: The transaction.
+        wanted: Contract, border, subjects and the border whose invoice carries it, of each.
     """
     connection, workspace = tx.connection, tx.workspace.id
+    reopened = contract_edits.reopened_at(
+        connection, workspace, [(contract.id, border) for contract, _, _, border in wanted]
+    )
+    changed = late_usage.earliest_since(
+        connection,
+        workspace,
+        [
+            (subjects, contract_boundary(contract, index - 1) if index else contract.start)
+            for contract, index, subjects, _ in wanted
+        ],
+    )
+    return [
+        _late(tx, contract, index, first, since)
+        for (contract, index, _, _), first, since in zip(wanted, reopened, changed, strict=True)
+    ]
+
+
+def _late(
+    tx: Transaction, contract: Contract, index: int, first: int | None, changed: datetime | None
+) -> tuple[int, ...]:
     late = late_periods(contract, index, tx.limits.accept_late_s)
-    border = index if carried_at is None else carried_at
-    first = contract_edits.reopened_at(connection, workspace, contract.id, border)
-    looked_at = contract_boundary(contract, index - 1) if index else contract.start
-    changed = late_usage.earliest_since(connection, workspace, subjects, looked_at)
     if changed is not None and (contract.end is None or changed < contract.end):
         since = period_index_at(contract, max(changed, contract.start))
         first = since if first is None else min(first, since)
@@ -364,11 +411,24 @@ def usage_of_period(
     }
 
 
+def needs_of_period(basis: Basis, period_index: int, until: datetime | None = None) -> tuple[UsageNeed, ...]:
+    """What must be measured of one period, up to an instant where given."""
+    period = contract_period(basis.terms.contract, period_index)
+    return () if period is None else usage_needs(basis.terms, period, until)
+
+
+def periods_of(basis: Basis) -> Sequence[int]:
+    """The periods whose usage the invoice at a border looks at."""
+    return (*basis.late, basis.index - 1) if basis.index else ()
+
+
 def _usage(
     tx: Transaction, basis: Basis, read: Reading | None, until_seq: int | None
 ) -> Mapping[int, PeriodUsage]:
-    indices: Sequence[int] = (*basis.late, basis.index - 1) if basis.index else ()
-    return {index: usage_of_period(tx, basis, index, read=read, until_seq=until_seq) for index in indices}
+    return {
+        index: usage_of_period(tx, basis, index, read=read, until_seq=until_seq)
+        for index in periods_of(basis)
+    }
 
 
 def inputs_of(basis: Basis, contract_terms: Mapping[str, Any], cutoff_seq: int) -> dict[str, Any]:

@@ -61,7 +61,10 @@ def run_backfill(engine: Engine, workspace: int, max_batches: int = 1000) -> Bac
 
 def pending(tx: Transaction, revisions: Sequence[int]) -> bool:
     """Whether counters of any of these revisions still lack events recorded before it was defined."""
-    unfinished = {one.revision for one in store.backfills(tx.connection, tx.workspace.id)}
+    unfinished = tx.once(
+        "unfinished revisions",
+        lambda: {one.revision for one in store.backfills(tx.connection, tx.workspace.id)},
+    )
     return not unfinished.isdisjoint(revisions)
 
 

@@ -13,11 +13,13 @@ from valorem.core.ids import part_of
 from valorem.core.time import write_instant
 from valorem.engine.assembling import (
     Basis,
-    basis_for,
+    bases_for,
     contradiction,
     inputs_of,
     invoice_at,
+    needs_of_period,
     note_at,
+    periods_of,
     terms_for,
 )
 from valorem.engine.backfill import pending
@@ -25,6 +27,7 @@ from valorem.engine.consolidating import combined, with_mates
 from valorem.engine.credits.booking import with_booked_credits
 from valorem.engine.drafting import header_of
 from valorem.engine.engine import Engine, Transaction
+from valorem.engine.measuring import read_at_once
 from valorem.engine.meters import let_ingest_look_again, revision_ids
 from valorem.engine.outcome_savings import estimate_due
 from valorem.engine.progressive import bill_thresholds
@@ -193,14 +196,24 @@ def _finalise_some(tx: Transaction, waiting: set[str], at: datetime) -> CloseRep
     for header in due:
         if header.kind == "period":
             estimate_due(tx, known[header.contract].contract, header.index)
-        basis = basis_for(tx, header, known[header.contract], sources[header.customer])
+    bases = bases_for(tx, [(header, known[header.contract], sources[header.customer]) for header in due])
+    read = read_at_once(
+        tx,
+        (
+            (basis.sources, need)
+            for basis in bases
+            for period in periods_of(basis)
+            for need in needs_of_period(basis, period)
+        ),
+    )
+    for header, basis in zip(due, bases, strict=True):
         meters = [priced.meter for priced in basis.terms.priced]
         if pending(tx, list(revision_ids(tx, meters).values())):
             waiting.add(header.contract)
             held += 1
             continue
         basis = with_booked_credits(tx, basis)
-        invoice = invoice_at(tx, basis)
+        invoice = invoice_at(tx, basis, read=read)
         if (wrong := contradiction(tx, basis, invoice)) is not None:
             contract_edits.park(connection, workspace, wrong)
             continue

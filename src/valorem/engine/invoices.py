@@ -27,6 +27,7 @@ from valorem.engine.assembling import (
     basis_of,
     counting,
     invoice_at,
+    needs_of_period,
     outcome_lines_at,
     terms_for,
     usage_of_period,
@@ -37,7 +38,7 @@ from valorem.engine.corrected import CorrectedEvent, corrected_events
 from valorem.engine.credits.overages import overage_ahead
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
-from valorem.engine.measuring import measure_sources
+from valorem.engine.measuring import measure_sources, read_at_once
 from valorem.engine.outcomes import amount_of, events_behind, read_outcomes, split_lines, with_lines
 from valorem.engine.sealing import rates_at
 from valorem.engine.tallies import TallyReader, recorded_tallies
@@ -106,10 +107,13 @@ def preview_invoice(tx: Transaction, contract_id: str, *, at: datetime | None = 
     at = tx.now if at is None else at
     index = period_index_at(row.contract, at)
     basis = ahead_of(tx, basis_of(tx, row.contract, index + 1), row.next_index)
-    usage = {late: usage_of_period(tx, basis, late) for late in basis.late}
-    usage[index] = usage_of_period(tx, basis, index, until=at)
-    needs = recent_needs(basis.terms, at)
-    recent = measure_sources(tx, basis.sources, needs) if needs else None
+    latest = recent_needs(basis.terms, at)
+    needs = [*(need for late in basis.late for need in needs_of_period(basis, late))]
+    needs += [*needs_of_period(basis, index, at), *latest]
+    read = read_at_once(tx, ((basis.sources, need) for need in needs))
+    usage = {late: usage_of_period(tx, basis, late, read=read) for late in basis.late}
+    usage[index] = usage_of_period(tx, basis, index, until=at, read=read)
+    recent = measure_sources(tx, basis.sources, latest, read) if latest else None
     period = contract_period(row.contract, index)
     ahead = overage_ahead(tx, basis.terms, period) if period is not None and at == tx.now else None
     found = preview(basis.terms, at, usage, basis.billed, recent, ahead)

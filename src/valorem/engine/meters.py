@@ -176,6 +176,6 @@ def revision_ids(tx: Transaction, meters: Sequence[Meter]) -> dict[str, int]:
     """Revision ids of activated meters, by fingerprint."""
     ids = tx.once(
         "meter revisions",
-        lambda: {row.fingerprint: row.id for row in store.revisions(tx.connection, tx.workspace.id)},
+        lambda: store.ids(tx.connection, tx.workspace.id),
     )
     return {meter.fingerprint(): ids[meter.fingerprint()] for meter in meters}

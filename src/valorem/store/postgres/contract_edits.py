@@ -108,14 +108,21 @@ def load_parked(
     return {row["id"]: Parked(row["id"], row["parked_reason"], row["parked_at"]) for row in rows}
 
 
-def reopened_at(connection: Connection, workspace: int, contract: str, border: int) -> int | None:
-    """The first billed period that the invoice at a border looks at again, because of edits dated back."""
-    row = connection.execute(
-        "SELECT min(reopens) AS first FROM contract_edit"
-        " WHERE part = %s AND workspace = %s AND contract = %s AND border = %s",
-        (part_in(contract, "ctr"), workspace, contract, border),
-    ).fetchone()
-    return row["first"] if row else None
+def reopened_at(connection: Connection, workspace: int, asked: Sequence[tuple[str, int]]) -> list[int | None]:
+    """The first billed period that the invoice at each of some contracts' borders looks at again, for edits dated back."""
+    rows = connection.execute(
+        "SELECT place, min(reopens) AS first FROM unnest(%s::smallint[], %s::text[], %s::integer[]) WITH ORDINALITY"
+        " AS wanted (part, contract, border, place) JOIN contract_edit AS known ON known.part = wanted.part"
+        " AND known.workspace = %s AND known.contract = wanted.contract AND known.border = wanted.border GROUP BY 1",
+        (
+            [part_in(contract, "ctr") for contract, _ in asked],
+            [contract for contract, _ in asked],
+            [border for _, border in asked],
+            workspace,
+        ),
+    )
+    found = {row["place"]: row["first"] for row in rows}
+    return [found.get(place) for place in range(1, len(asked) + 1)]
 
 
 def released_at(connection: Connection, workspace: int, contract: str, border: int) -> bool:

@@ -1,6 +1,7 @@
 """Counters: the mergeable state of one meter revision for one subject, quarter hour and combination of dimensions."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
@@ -9,6 +10,7 @@ from typing import LiteralString, NamedTuple
 import msgspec
 
 from valorem.core.ids import part_of
+from valorem.core.metering.aggregation import Aggregation
 from valorem.core.metering.tally import EMPTY, Tally
 from valorem.core.numbers import EXACT, ZERO
 from valorem.store.postgres import packed
@@ -52,14 +54,17 @@ _REPLACE: LiteralString = """
 UPDATE counter SET n = %s, total = %s, moment = %s, low = %s, high = %s, last = %s, last_at = %s, last_key = %s
 WHERE part = %s AND workspace = %s AND subject = %s AND revision = %s AND bucket = %s AND dimensions = %s
 """
-_READ: LiteralString = """
-WITH wanted AS (SELECT * FROM unnest(%(parts)s::smallint[], %(subjects)s::text[]) AS wanted (part, subject))
-SELECT width_bucket(bucket, %(edges)s) - 1 AS segment, dimensions, sum(n)::bigint AS n, sum(total) AS total,
-    sum(moment) AS moment, min(low) AS low, max(high) AS high,
+_LATEST: LiteralString = """
     (array_agg(last ORDER BY last_at DESC, last_key DESC) FILTER (WHERE last_at IS NOT NULL))[1] AS last,
     max(last_at) AS last_at,
     (array_agg(last_key ORDER BY last_at DESC, last_key DESC) FILTER (WHERE last_at IS NOT NULL))[1] AS last_key,
-    NULL AS value
+"""
+_MERGED: LiteralString = (
+    "sum(n)::bigint AS n, sum(total) AS total, sum(moment) AS moment, min(low) AS low, max(high) AS high,"
+)
+_READ: LiteralString = f"""
+WITH wanted AS (SELECT * FROM unnest(%(parts)s::smallint[], %(subjects)s::text[]) AS wanted (part, subject))
+SELECT width_bucket(bucket, %(edges)s) - 1 AS segment, dimensions, {_MERGED} {_LATEST} NULL AS value
 FROM wanted JOIN counter USING (part, subject)
 WHERE workspace = %(workspace)s AND revision = %(revision)s AND bucket >= %(start)s AND bucket < %(end)s
 GROUP BY 1, 2
@@ -69,6 +74,26 @@ FROM wanted JOIN counter_value USING (part, subject)
 WHERE workspace = %(workspace)s AND revision = %(revision)s AND bucket >= %(start)s AND bucket < %(end)s
 GROUP BY 1, 2, value
 ORDER BY 1, 2
+"""
+# One look into the index for each stretch; the planner cannot make it a scan of the table.
+_SPANS: LiteralString = """
+FROM unnest(%(spans)s::integer[], %(parts)s::smallint[], %(subjects)s::text[], %(revisions)s::integer[],
+    %(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS wanted (span, part, subject, revision, starts, ends)
+CROSS JOIN LATERAL (SELECT * FROM {table}
+    WHERE part = wanted.part AND workspace = %(workspace)s AND subject = wanted.subject
+    AND revision = wanted.revision AND bucket >= wanted.starts AND bucket < wanted.ends) AS found
+"""
+_READ_SPANS: LiteralString = f"""
+SELECT span, dimensions, {_MERGED} {_LATEST} NULL AS value
+{_SPANS.replace("{table}", "counter")} GROUP BY 1, 2
+"""
+_READ_SUMS: LiteralString = f"""
+SELECT span, dimensions, {_MERGED} NULL AS last, NULL AS last_at, NULL AS last_key, NULL AS value
+{_SPANS.replace("{table}", "counter")} GROUP BY 1, 2
+"""
+_READ_VALUES: LiteralString = f"""
+SELECT span, dimensions, value, sum(n)::bigint AS n
+{_SPANS.replace("{table}", "counter_value")} GROUP BY 1, 2, 3
 """
 _CARRIED: LiteralString = """
 SELECT dimensions, sum(n)::bigint AS n, sum(total) AS total, sum(moment) AS moment
@@ -205,6 +230,89 @@ def read(
             tallies[place] = _tally(row)
         elif row["n"] > 0:
             values.setdefault(place, {})[row["value"]] = row["n"]
+    return _sorted(tallies, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question to the counters: see :func:`read`.
+
+    Attributes:
+        subjects: A customer's own key and its aliases.
+        revision: The meter revision.
+        aggregation: What of the tallies is wanted.
+        edges: At least two ascending instants on the quarter-hour grid.
+    """
+
+    subjects: tuple[str, ...]
+    revision: int
+    aggregation: Aggregation
+    edges: tuple[datetime, ...]
+
+
+def read_many(
+    connection: Connection, workspace: int, asked: Sequence[Asked]
+) -> list[list[tuple[int, Dimensions, Tally]]]:
+    """What :func:`read` answers to each of many questions, in a query or two for all of them."""
+    answers: list[list[tuple[int, Dimensions, Tally]]] = [[] for _ in asked]
+    by_need: dict[tuple[bool, bool], list[int]] = {}
+    for place, each in enumerate(asked):
+        by_need.setdefault((each.aggregation.last, each.aggregation.values), []).append(place)
+    for (latest, with_values), places in by_need.items():
+        spans = [
+            (span, place, segment)
+            for span, (place, segment) in enumerate(
+                (place, segment) for place in places for segment in range(len(asked[place].edges) - 1)
+            )
+        ]
+        arguments = _spans(workspace, asked, spans)
+        tallies: dict[tuple[int, str], Tally] = {}
+        values: dict[tuple[int, str], dict[str, int]] = {}
+        for row in connection.execute(_READ_SPANS if latest else _READ_SUMS, arguments):
+            tallies[row["span"], row["dimensions"]] = _tally(row)
+        if with_values:
+            for row in connection.execute(_READ_VALUES, arguments):
+                if row["n"] > 0:
+                    values.setdefault((row["span"], row["dimensions"]), {})[row["value"]] = row["n"]
+        for span, dimensions, tally in _sorted(tallies, values):
+            _, place, segment = spans[span]
+            answers[place].append((segment, dimensions, tally))
+    return answers
+
+
+def _spans(
+    workspace: int, asked: Sequence[Asked], spans: Sequence[tuple[int, int, int]]
+) -> dict[str, object]:
+    """A row for each subject and stretch of time that is asked for."""
+    rows = [
+        (
+            span,
+            part_of(workspace, subject),
+            subject,
+            asked[place].revision,
+            asked[place].edges[segment],
+            asked[place].edges[segment + 1],
+        )
+        for span, place, segment in spans
+        for subject in asked[place].subjects
+    ]
+    numbers, parts, subjects, revisions, starts, ends = (
+        map(list, zip(*rows, strict=True)) if rows else ([],) * 6
+    )
+    return {
+        "workspace": workspace,
+        "spans": numbers,
+        "parts": parts,
+        "subjects": subjects,
+        "revisions": revisions,
+        "starts": starts,
+        "ends": ends,
+    }
+
+
+def _sorted(
+    tallies: dict[tuple[int, str], Tally], values: Mapping[tuple[int, str], dict[str, int]]
+) -> list[tuple[int, Dimensions, Tally]]:
     for place, counts in values.items():
         tallies[place] = msgspec.structs.replace(tallies[place], values=counts)
     return [

@@ -174,18 +174,34 @@ def load_page(
 
 
 def load_earlier(
-    connection: Connection, workspace: int, contract: str, before_index: int, since: datetime
-) -> list[Row]:
-    """Headers and documents of a contract's finalised invoices issued at earlier boundaries, since an instant."""
-    return connection.execute(
-        "SELECT coalesce(i.merged_into, i.id) AS id, i.index, i.kind, d.document FROM invoice i"
+    connection: Connection, workspace: int, asked: Sequence[tuple[str, int, datetime]]
+) -> list[list[Row]]:
+    """For each (contract, boundary, instant) headers and documents of its finalised invoices.
+
+    Those issued at earlier boundaries, since the instant.
+    """
+    rows = connection.execute(
+        "SELECT place, coalesce(i.merged_into, i.id) AS id, i.index, i.kind, d.document"
+        " FROM unnest(%s::smallint[], %s::text[], %s::integer[], %s::timestamptz[]) WITH ORDINALITY"
+        " AS wanted (part, contract, before, since, place)"
+        " JOIN invoice i ON i.part = wanted.part AND i.workspace = %s AND i.contract = wanted.contract"
+        "  AND i.index < wanted.before AND i.issued_at >= wanted.since"
         " JOIN invoice_document d ON d.part = i.part AND d.workspace = i.workspace AND d.invoice = coalesce(i.merged_into, i.id)"
-        " WHERE i.part = %s AND i.workspace = %s AND i.contract = %s AND i.index < %s AND i.issued_at >= %s"
-        " AND NOT EXISTS (SELECT 1 FROM invoice r WHERE r.part = i.part AND r.workspace = i.workspace AND r.contract = i.contract"
+        " WHERE NOT EXISTS (SELECT 1 FROM invoice r WHERE r.part = i.part AND r.workspace = i.workspace AND r.contract = i.contract"
         " AND r.index = i.index AND r.kind = i.kind AND r.revision > i.revision)"
-        " ORDER BY i.index, i.id",
-        (part_in(contract, "ctr"), workspace, contract, before_index, since),
-    ).fetchall()
+        " ORDER BY place, i.index, i.id",
+        (
+            [part_in(contract, "ctr") for contract, _, _ in asked],
+            [contract for contract, _, _ in asked],
+            [before for _, before, _ in asked],
+            [since for _, _, since in asked],
+            workspace,
+        ),
+    )
+    found: list[list[Row]] = [[] for _ in asked]
+    for row in rows:
+        found[row["place"] - 1].append(row)
+    return found
 
 
 def due(

@@ -15,8 +15,11 @@ ORDER BY part, subject
 ON CONFLICT (part, workspace, subject, received) DO UPDATE SET earliest = least(known.earliest, excluded.earliest)
 """
 _EARLIEST: LiteralString = """
-SELECT min(earliest) AS earliest FROM late_usage
-WHERE (part, subject) IN (SELECT * FROM unnest(%s::smallint[], %s::text[])) AND workspace = %s AND received >= %s
+SELECT place, min(earliest) AS earliest
+FROM unnest(%s::integer[], %s::smallint[], %s::text[], %s::timestamptz[]) AS wanted (place, part, subject, since)
+JOIN late_usage AS known
+    ON known.part = wanted.part AND known.workspace = %s AND known.subject = wanted.subject AND known.received >= since
+GROUP BY 1
 """
 #: Notes are kept by the hour of their transaction's beginning, and it may commit a while later.
 _SLACK = timedelta(hours=2)
@@ -37,12 +40,23 @@ def note(connection: Connection, workspace: int, now: datetime, earliest: Mappin
 
 
 def earliest_since(
-    connection: Connection, workspace: int, subjects: Sequence[str], since: datetime
-) -> datetime | None:
-    """From when on the use of some subjects changed by what came since an instant; None where nothing that old did."""
-    row = connection.execute(
-        _EARLIEST,
-        ([part_of(workspace, subject) for subject in subjects], list(subjects), workspace, since - _SLACK),
-    ).fetchone()
-    found: datetime | None = row["earliest"] if row else None
-    return found
+    connection: Connection, workspace: int, asked: Sequence[tuple[Sequence[str], datetime]]
+) -> list[datetime | None]:
+    """From when on the use of some subjects changed by what came since an instant; None where nothing that old did.
+
+    Args:
+        connection: In a transaction of the workspace.
+        workspace: The workspace's id.
+        asked: Subjects and instant of each question.
+    """
+    rows = [
+        (place, part_of(workspace, subject), subject, since - _SLACK)
+        for place, (subjects, since) in enumerate(asked)
+        for subject in subjects
+    ]
+    answers: list[datetime | None] = [None] * len(asked)
+    if rows:
+        columns = list(map(list, zip(*rows, strict=True)))
+        for row in connection.execute(_EARLIEST, (*columns, workspace)):
+            answers[row["place"]] = row["earliest"]
+    return answers

@@ -52,6 +52,12 @@ def epoch(connection: Connection, workspace: int) -> int:
     return 0 if row is None else int(row["meter_epoch"])
 
 
+def ids(connection: Connection, workspace: int) -> dict[str, int]:
+    """The id of every revision, by its meter's fingerprint."""
+    rows = connection.execute("SELECT id, fingerprint FROM meter_revision WHERE workspace = %s", (workspace,))
+    return {row["fingerprint"]: row["id"] for row in rows}
+
+
 def revisions(connection: Connection, workspace: int) -> list[RevisionRow]:
     """Every revision of the workspace."""
     rows = connection.execute(
