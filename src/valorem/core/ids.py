@@ -37,6 +37,7 @@ def event_identity(workspace: int, source: str, event: str) -> bytes:
     return digest.digest()
 
 
+@lru_cache(maxsize=100_000)
 def part_of(workspace: int, subject: str) -> int:
     """The part (0 to 255) in which a subject's rows live, the same for ever.
 

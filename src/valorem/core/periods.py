@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, get_args
 
@@ -135,6 +136,7 @@ class Period:
         return self.interval != self.full
 
 
+@lru_cache(maxsize=65_536)
 def boundary(anchor: datetime, cadence: Cadence, zone: str, index: int) -> datetime:
     """The ``index``-th period border from the anchor (index 0), in UTC.
 

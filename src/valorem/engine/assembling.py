@@ -87,11 +87,16 @@ class Basis:
 
 def terms_for(tx: Transaction, contract: Contract) -> Terms:
     """A contract's terms under the catalog versions it is pinned to."""
-    return terms_of(
-        contract,
-        catalog_at(tx, contract.catalog_version),
-        catalogs=lambda version: catalog_at(tx, version),
-    )
+    key = "terms", id(contract)
+    known: tuple[Contract, Terms] | None = tx.memo.get(key)
+    if known is None:
+        terms = terms_of(
+            contract,
+            catalog_at(tx, contract.catalog_version),
+            catalogs=lambda version: catalog_at(tx, version),
+        )
+        known = tx.memo[key] = contract, terms  # with the contract, so that no other one gets its address
+    return known[1]
 
 
 def counting(terms: Terms, sources: Sources) -> Terms:

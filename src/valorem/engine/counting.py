@@ -16,7 +16,6 @@ from valorem.store.postgres.alerts import Added
 from valorem.store.postgres.counters import CounterKey, Dimensions
 from valorem.store.postgres.database import Connection
 
-_part_of = lru_cache(maxsize=100_000)(part_of)
 _QUARTERS_A_DAY = 96
 
 
@@ -111,7 +110,7 @@ class Counting:
     def _key(self, place: tuple[str, int, int, Dimensions]) -> CounterKey:
         subject, revision, quarter, dimensions = place
         return CounterKey(
-            _part_of(self._workspace, subject),
+            part_of(self._workspace, subject),
             subject,
             revision,
             _start_of(quarter),
