@@ -188,15 +188,10 @@ def _finalise_some(tx: Transaction, waiting: set[str], at: datetime) -> CloseRep
     firsts = list({header.contract: header for header in reversed(found)}.values())[::-1]
     due = with_mates(tx, firsts)
     postponed = len({each.id for each in firsts} - {each.id for each in due})
-    known = contracts.load_many(connection, workspace, [header.contract for header in due], lock=True)
-    sources = sources_of(tx, [header.customer for header in due])
     finals: list[_Computed] = []
     empty: list[InvoiceHeader] = []
     held = 0
-    for header in due:
-        if header.kind == "period":
-            estimate_due(tx, known[header.contract].contract, header.index)
-    bases = bases_for(tx, [(header, known[header.contract], sources[header.customer]) for header in due])
+    bases = _bases(tx, due)
     read = read_at_once(
         tx,
         (
@@ -206,13 +201,13 @@ def _finalise_some(tx: Transaction, waiting: set[str], at: datetime) -> CloseRep
             for need in needs_of_period(basis, period)
         ),
     )
-    for header, basis in zip(due, bases, strict=True):
-        meters = [priced.meter for priced in basis.terms.priced]
+    for header, found_basis in zip(due, bases, strict=True):
+        meters = [priced.meter for priced in found_basis.terms.priced]
         if pending(tx, list(revision_ids(tx, meters).values())):
             waiting.add(header.contract)
             held += 1
             continue
-        basis = with_booked_credits(tx, basis)
+        basis = with_booked_credits(tx, found_basis)
         invoice = invoice_at(tx, basis, read=read)
         if (wrong := contradiction(tx, basis, invoice)) is not None:
             contract_edits.park(connection, workspace, wrong)
@@ -229,6 +224,17 @@ def _finalise_some(tx: Transaction, waiting: set[str], at: datetime) -> CloseRep
         invoices.drop_draft(connection, workspace, header)
     _seal(tx, finals, last)
     return CloseReport(finalised=len(finals), empty=len(empty), waiting=held, postponed=postponed)
+
+
+def _bases(tx: Transaction, due: Sequence[InvoiceHeader]) -> list[Basis]:
+    """What each of some drafts, of different contracts, is computed from; the contracts stay locked."""
+    names = [header.contract for header in due]
+    known = contracts.load_many(tx.connection, tx.workspace.id, names, lock=True)
+    sources = sources_of(tx, [header.customer for header in due])
+    for header in due:
+        if header.kind == "period":
+            estimate_due(tx, known[header.contract].contract, header.index)
+    return bases_for(tx, [(header, known[header.contract], sources[header.customer]) for header in due])
 
 
 def _seal(tx: Transaction, finals: Sequence[_Computed], last: int) -> None:
