@@ -104,7 +104,8 @@ def test_a_standing_decides_what_the_replay_decides(
     at = START
     for number in range(data.draw(st.integers(1, 8))):
         at += MOMENT * data.draw(st.integers(2, 5))
-        if open_ and data.draw(st.booleans()):
+        resolves: bool = data.draw(st.booleans())
+        if open_ and resolves:
             known = open_.pop(data.draw(st.sampled_from(sorted(open_))))
             used_of = data.draw(st.integers(0, int(known.amount) + 20))
             ended = core.settle(known, Decimal(used_of), now=at, policies=policies)
