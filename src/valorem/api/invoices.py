@@ -64,6 +64,7 @@ class LineAnswer(Answer):
     Attributes:
         customer: Whose usage it is, where an account under the customer is counted apart.
         contract: Whose line it is, on an invoice for several contracts.
+        tax_code: How it is taxed, where neither its fee or meter nor its plan says so.
     """
 
     kind: str
@@ -83,6 +84,7 @@ class LineAnswer(Answer):
     selectors: list[SelectorAnswer]
     customer: str | None = None
     contract: str | None = None
+    tax_code: str | None = None
 
 
 class UnpricedAnswer(Answer):

@@ -284,6 +284,7 @@ class Line(Value, frozen=True):
     selectors: list[Selector]
     customer: str | None = None
     contract: str | None = None
+    tax_code: str | None = None
 
 
 class Unpriced(Value, frozen=True):

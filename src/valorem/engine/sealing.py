@@ -20,6 +20,7 @@ from valorem.core.billing.sealing import (
     sealed_bytes,
     write_circumstances,
 )
+from valorem.core.billing.tax_codes import code_of
 from valorem.core.billing.tax_rates import TaxBook
 from valorem.core.billing.taxes import TaxMode, TaxRounding
 from valorem.core.billing.terms import Terms
@@ -84,12 +85,7 @@ def manner_of(terms: Terms, invoice: Invoice) -> Manner:
     """How an invoice of a contract is settled: as the plan in force where its time begins says."""
     since = invoice.closed or invoice.ahead
     plan = terms.at(since.start if since is not None else invoice.issued_at).plan
-    codes = tuple(
-        terms.at(line.period.start).plan.tax.code_of(line.key)
-        if line.kind in ("fee", "usage")
-        else plan.tax.code
-        for line in invoice.lines
-    )
+    codes = tuple(code_of(terms, line) for line in invoice.lines)
     return Manner(
         zone=terms.contract.time_zone,
         codes=codes,

@@ -118,6 +118,7 @@ def write_line(line: Line) -> dict[str, Any]:
         ],
         **({} if line.customer is None else {"customer": line.customer}),
         **({} if line.contract is None else {"contract": line.contract}),
+        **({} if line.tax_code is None else {"tax_code": line.tax_code}),
     }
 
 
@@ -143,6 +144,7 @@ def read_line(read: Mapping[str, Any]) -> Line:
         selectors=tuple(_read_selector(selector) for selector in read["selectors"]),
         customer=read.get("customer"),
         contract=read.get("contract"),
+        tax_code=read.get("tax_code"),
     )
 
 

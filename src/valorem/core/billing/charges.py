@@ -13,6 +13,7 @@ from valorem.core.billing.fees import fee_lines
 from valorem.core.billing.invoice import Line, Selector, Unpriced
 from valorem.core.billing.needs import PeriodUsage, UsageNeed, segments_of, usage_needs
 from valorem.core.billing.overages import overage_lines, overage_needs
+from valorem.core.billing.tax_codes import in_proportion, split
 from valorem.core.billing.terms import Terms
 from valorem.core.calendar import zone_info
 from valorem.core.contracts.proration import share_of
@@ -82,7 +83,10 @@ def period_charges(
             lines.extend(over)
             unpriced.extend(sold_for_nothing)
     lines.extend(discount_lines(terms, period, lines, given))
-    lines.extend(_bound_lines(terms, period, sum((line.amount for line in lines), ZERO)))
+    charged = tuple(lines)
+    for bound in _bound_lines(terms, period, sum((line.amount for line in charged), ZERO)):
+        shares = in_proportion(terms, bound, charged, terms.contract.currency)
+        lines.extend(split(terms, bound, shares))
     return PeriodCharges(tuple(lines), tuple(unpriced))
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from valorem.core.billing.invoice import Line
 from valorem.core.billing.schedule import Cover
+from valorem.core.billing.tax_codes import by_code, in_proportion, split
 from valorem.core.billing.terms import Terms
 from valorem.core.contracts.agreed import Access, Commitment
 from valorem.core.contracts.contract import Contract
@@ -59,9 +60,13 @@ def commitment_lines(
     found: list[Line] = []
     for commitment in commitments:
         if commitment.kind == "prepaid":
-            found += _drawn(at, commitment, open_lines, billed)
+            found += _drawn(terms, at, commitment, open_lines, billed)
         else:
-            found += _made_up(at, commitment, lines, billed)
+            for line in _made_up(at, commitment, lines, billed):
+                about = [
+                    each for each in (*billed, *lines) if each.kind == "usage" and _is_about(commitment, each)
+                ]
+                found += split(terms, line, in_proportion(terms, line, about, terms.contract.currency))
     return tuple(found)
 
 
@@ -73,22 +78,25 @@ def drawn_from(billed: Sequence[Line], commitment: str) -> Decimal:
 
 
 def _drawn(
-    at: Cover, commitment: Commitment, open_lines: Sequence[_Uncovered], billed: Sequence[Line]
+    terms: Terms, at: Cover, commitment: Commitment, open_lines: Sequence[_Uncovered], billed: Sequence[Line]
 ) -> Iterator[Line]:
     for number, access in enumerate(commitment.access, 1):
         charge = f"commitment:{commitment.id}:{number}"
-        drawn = -sum((line.amount for line in billed if line.charge == charge), ZERO)
+        drawn = -sum((line.amount for line in billed if _names(line, charge)), ZERO)
         left = access.amount - drawn
         covered = ZERO
+        parts: list[tuple[Line, Decimal]] = []
         for each in open_lines:
             if not each.amount or not _counts(commitment, access, each.line):
                 continue
             part = min(each.amount, left - covered) if each.amount > 0 else max(each.amount, -drawn - covered)
             each.amount -= part
             covered += part
+            parts.append((each.line, -part))
         if covered:
             text = f"{plain(left)} left of {plain(access.amount)} until {write_instant(access.end)}"
-            yield _line(at, "commitment", commitment, charge, -covered, text)
+            line = _line(at, "commitment", commitment, charge, -covered, text)
+            yield from split(terms, line, by_code(terms, parts))
 
 
 def _made_up(
@@ -96,7 +104,7 @@ def _made_up(
 ) -> Iterator[Line]:
     (access,) = commitment.access
     charge = f"true_up:{commitment.id}"
-    before = sum((line.amount for line in billed if line.charge == charge), ZERO)
+    before = sum((line.amount for line in billed if _names(line, charge)), ZERO)
     if access.end > at.at:
         return
     spent = sum(
@@ -112,6 +120,15 @@ def _made_up(
         text = f"{plain(access.amount)} committed − {plain(spent)} spent"
         text += f" − {plain(before)} already billed" if before else ""
         yield _line(at, "true_up", commitment, charge, missing - before, text)
+
+
+def _names(line: Line, charge: str) -> bool:
+    """Whether a line is a charge, or the part of it that has a tax code of its own."""
+    return line.charge.partition("%")[0] == charge
+
+
+def _is_about(commitment: Commitment, line: Line) -> bool:
+    return any(_counts(commitment, access, line) for access in commitment.access)
 
 
 def _counts(commitment: Commitment, access: Access, line: Line) -> bool:

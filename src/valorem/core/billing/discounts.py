@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from valorem.core.billing.invoice import Line, Timing
 from valorem.core.billing.schedule import period_index_at
+from valorem.core.billing.tax_codes import by_code, split
 from valorem.core.billing.terms import Terms
 from valorem.core.contracts.agreed import Discount
 from valorem.core.contracts.contract import Contract
@@ -46,7 +47,7 @@ def discount_lines(terms: Terms, period: Period, lines: Sequence[Line], given: G
     spent: dict[str, Decimal] = {}
     for line in found:
         so_far[line.key] = so_far.get(line.key, ZERO) - line.amount
-        spent[line.key] = -line.amount
+        spent[line.key] = spent.get(line.key, ZERO) - line.amount
     found += _of(terms, period, counting, rest, so_far, "in_arrears", spent)
     return tuple(found)
 
@@ -124,8 +125,9 @@ def _of(
             if adjusted.lines[place] != left[place]
         )
         text, _ = adjusted.steps[0]
+        parts = by_code(terms, ((charges[place], adjusted.lines[place] - left[place]) for place in names))
         left = dict(adjusted.lines)
-        yield Line(
+        line = Line(
             kind="discount",
             key=discount.id,
             charge=f"discount:{discount.id}" + (":ahead" if timing == "in_advance" else ""),
@@ -142,6 +144,7 @@ def _of(
             pipeline=("discount", "share"),
             selectors=(),
         )
+        yield from split(terms, line, parts)
 
 
 def _adjustment(discount: Discount, names: tuple[str, ...], given: Given, spent: Given) -> Adjustment:

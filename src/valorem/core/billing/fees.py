@@ -211,4 +211,5 @@ def _charge_line(terms: Terms, period: Period, charge: Charge) -> Line:
         steps=(Step("unit amount", f"{plain(charge.quantity)} × {plain(charge.amount)}", whole),),
         pipeline=("unit amount", "round"),
         selectors=(),
+        tax_code=charge.tax_code,
     )

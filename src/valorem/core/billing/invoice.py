@@ -55,6 +55,7 @@ class Line:
         selectors: Which events stand behind it; empty for a fixed fee.
         customer: Whose usage it is, where an account under the contract's customer is counted apart.
         contract: Whose line it is, on an invoice for several contracts.
+        tax_code: How it is taxed, where neither its fee or meter nor its plan says so.
     """
 
     kind: LineKind
@@ -74,6 +75,7 @@ class Line:
     selectors: tuple[Selector, ...]
     customer: str | None = None
     contract: str | None = None
+    tax_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

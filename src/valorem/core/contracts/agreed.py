@@ -136,6 +136,7 @@ class Charge(Entry):
         quantity: How many.
         at: It stands on the first invoice issued at or after this instant.
         commitment: The commitment it pays for, where it is an instalment of one.
+        tax_code: How it is taxed, as ``product`` in the rows of ``taxes/``; as its plan says where left out.
     """
 
     id: Key
@@ -144,6 +145,7 @@ class Charge(Entry):
     quantity: Quantity = Decimal(1)
     at: GridInstant
     commitment: Key | None = None
+    tax_code: Key | None = None
 
 
 class Access(Entry):
