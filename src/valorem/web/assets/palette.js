@@ -37,7 +37,9 @@ if (dialog) {
     const turn = ++asked;
     const answer = await fetch(`${dialog.dataset.search}?q=${encodeURIComponent(text)}`, { headers: { accept: "application/json" } });
     if (turn !== asked || !answer.ok) return;
-    items = [...(await answer.json()).items, ...mine];
+    const found = (await answer.json()).items;
+    const there = new Set(mine.map((page) => page.to));
+    items = [...found.filter((item) => !there.has(item.to)), ...mine];
     draw();
   };
 

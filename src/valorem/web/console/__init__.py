@@ -18,6 +18,7 @@ from valorem.web.console import (
     revenue,
     search,
     settings,
+    settings_billing,
     settlement,
 )
 from valorem.web.site import Site
@@ -41,6 +42,7 @@ def add_console(site: Site, watch: Watch) -> None:
         outcomes,
         clock,
         settings,
+        settings_billing,
         search,
     ):
         plain_module.add(site)
