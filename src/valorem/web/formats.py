@@ -1,6 +1,6 @@
 """How numbers and instants look on a page. Each carries its exact value, so that a page can be checked and copied."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -9,11 +9,12 @@ from markupsafe import Markup, escape
 from valorem.core.money import minor_digits
 from valorem.core.numbers import plain
 from valorem.core.time import write_instant
+from valorem.web import locales
+from valorem.web.locales import date_text, grouped
 
 ABSENT = Markup('<span class="quiet">–</span>')
 _MINUS = "\N{MINUS SIGN}"
 _COMPACT = ((Decimal(10**12), "T"), (Decimal(10**9), "B"), (Decimal(10**6), "M"), (Decimal(10**3), "k"))
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def money_text(amount: Decimal, currency: str) -> str:
@@ -21,7 +22,7 @@ def money_text(amount: Decimal, currency: str) -> str:
     digits = plain(abs(amount)).partition(".")[2]
     places = max(minor_digits(currency), len(digits))
     sign = _MINUS if amount < 0 else ""
-    return f"{sign}{abs(amount):,.{places}f}"
+    return sign + grouped(f"{abs(amount):,.{places}f}")
 
 
 def money(amount: Decimal | None, currency: str, mark: str = "") -> Markup:
@@ -74,7 +75,7 @@ def quantity_text(amount: Decimal | int) -> str:
     """A quantity with separators between thousands, all its digits kept."""
     number = Decimal(amount)
     sign = _MINUS if number < 0 else ""
-    return f"{sign}{abs(Decimal(plain(number))):,f}"
+    return sign + grouped(f"{abs(Decimal(plain(number))):,f}")
 
 
 def quantity(amount: Decimal | int | None, unit: str | None = None, mark: str = "") -> Markup:
@@ -92,6 +93,14 @@ def rounded(amount: Decimal, places: int = 1) -> Markup:
     """A rate or an average in few digits; the exact one is its title."""
     shown = quantity_text(amount.quantize(Decimal(1).scaleb(-places)))
     return Markup('<data value="{}" title="{}">{}</data>').format(plain(amount), plain(amount), shown)
+
+
+def change_money(amount: Decimal, currency: str) -> Markup:
+    """A difference with its sign, without saying whether more is good or bad."""
+    sign = "+" if amount > 0 else _MINUS if amount < 0 else ""
+    return Markup('<data class="money" value="{}">{}{}</data>').format(
+        plain(amount), sign, money_text(abs(amount), currency)
+    )
 
 
 def signed(amount: Decimal) -> Markup:
@@ -115,7 +124,8 @@ def compact_text(amount: Decimal | int) -> str:
             shown = number / size
             places = 0 if abs(shown) >= 100 else 1 if abs(shown) >= 10 else 2
             text = f"{shown:,.{places}f}"
-            return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", _MINUS) + letter
+            short = text.rstrip("0").rstrip(".") if "." in text else text
+            return grouped(short).replace("-", _MINUS) + letter
     return quantity_text(number.quantize(Decimal("0.01")) if number != number.to_integral_value() else number)
 
 
@@ -131,24 +141,19 @@ def compact(amount: Decimal | int | None) -> Markup:
 
 def percent(share: Decimal | None) -> str:
     """A share of one, to a tenth of a percent."""
-    return "–" if share is None else f"{share * 100:.1f} %".replace("-", _MINUS)
+    return "–" if share is None else grouped(f"{share * 100:.1f}").replace("-", _MINUS) + " %"
 
 
 def day_text(at: datetime, zone: str = "UTC") -> str:
     """The day of an instant in a zone, with the time where it is not midnight there: ``5 Mar 2026``."""
     there = at.astimezone(ZoneInfo(zone))
-    text = f"{there.day} {_MONTHS[there.month - 1]} {there.year}"
+    text = date_text(there.date())
     return text if (there.hour, there.minute) == (0, 0) else f"{text} {there:%H:%M}"
 
 
 def day(at: datetime | None, zone: str = "UTC") -> Markup:
     """The day of an instant in a zone."""
     return ABSENT if at is None else _time(at, day_text(at, zone))
-
-
-def date_text(day: date) -> str:
-    """A day of a calendar: ``5 Mar 2026``."""
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
 def day_only(at: datetime | None, zone: str = "UTC") -> Markup:
@@ -159,7 +164,7 @@ def day_only(at: datetime | None, zone: str = "UTC") -> Markup:
 def moment_text(at: datetime, zone: str = "UTC") -> str:
     """An instant to the second."""
     there = at.astimezone(ZoneInfo(zone))
-    return f"{there.day} {_MONTHS[there.month - 1]} {there.year} {there:%H:%M:%S}"
+    return f"{date_text(there.date())} {there:%H:%M:%S}"
 
 
 def moment(at: datetime | None, zone: str = "UTC") -> Markup:
@@ -174,16 +179,14 @@ def span(start: datetime, end: datetime, zone: str = "UTC") -> Markup:
         text = f"{day_text(start, zone)} – {day_text(end, zone)}"
     else:
         last = (after.replace(tzinfo=None) - timedelta(days=1)).date()
-        if (first.year, first.month) == (last.year, last.month):
-            text = f"{first.day} – {last.day} {_MONTHS[last.month - 1]} {last.year}"
+        if locales.language() == locales.DEFAULT and (first.year, first.month) == (last.year, last.month):
+            text = f"{first.day} – {date_text(last)}"
         elif first.year == last.year:
-            text = (
-                f"{first.day} {_MONTHS[first.month - 1]} – {last.day} {_MONTHS[last.month - 1]} {last.year}"
-            )
+            text = f"{locales.month_day(first.date())} – {date_text(last)}"
         else:
-            text = f"{day_text(start, zone)} – {last.day} {_MONTHS[last.month - 1]} {last.year}"
+            text = f"{day_text(start, zone)} – {date_text(last)}"
         if first.date() == last:
-            text = f"{last.day} {_MONTHS[last.month - 1]} {last.year}"
+            text = date_text(last)
     return Markup('<span class="span" title="{} to {}">{}</span>').format(
         write_instant(start), write_instant(end), text
     )

@@ -15,6 +15,7 @@ from valorem.core.errors import ValoremError
 from valorem.core.numbers import plain
 from valorem.core.time import write_instant
 from valorem.web.formats import money_text, quantity_text
+from valorem.web.locales import language_of, spoken
 from valorem.web.security import headers_for
 from valorem.web.site import Site, Visit
 from valorem.web.standings import Standings, Watch
@@ -49,14 +50,15 @@ def live_route(site: Site, watch: Watch, stopped: Callable[[], bool]) -> Route:
 
 async def _stream(site: Site, visit: Visit, watch: Watch, stopped: Callable[[], bool]) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
-    about = visit.query("about")
+    about, language = visit.query("about"), language_of(visit.request)
     sent: dict[str, Any] = {}
     last = beat = checked = loop.time()
     number = 0
     yield f"retry: {_RETRY_MS}\n\n"
     while not stopped():
         seen = watch.look(visit.workspace.id, patience_s=0)
-        values = {key: value for key, value in values_of(seen, about).items() if sent.get(key) != value}
+        with spoken(language):
+            values = {key: value for key, value in values_of(seen, about).items() if sent.get(key) != value}
         now = loop.time()
         if seen.ready and (values or not number or now - last >= _BEAT_S):
             sent.update(values)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from valorem.core.numbers import ZERO, plain
+from valorem.core.numbers import ZERO
 from valorem.core.pricing.base import PriceBase
 from valorem.core.pricing.dates import instant_of
 from valorem.core.pricing.event_amount import EventAmount
@@ -86,20 +86,20 @@ def _rows(version: PriceBase, unit: str, at: datetime, zone: ZoneInfo) -> Iterat
     elif isinstance(version, Graduated | Volume | GraduatedPercentage | FlatByBand):
         yield from _tier_rows(version, unit)
     elif isinstance(version, PerUnit):
-        yield PriceRow("every unit", plain(version.amount), _per(version.per, unit))
+        yield PriceRow("every unit", quantity_text(version.amount), _per(version.per, unit))
         if version.long is not None and version.whole_event is not None:
             above = f"events above {quantity_text(version.whole_event.above)}"
-            yield PriceRow(above, plain(version.long), _per(version.per, unit))
+            yield PriceRow(above, quantity_text(version.long), _per(version.per, unit))
     elif isinstance(version, Package):
         size = f"{compact_text(version.size)} {plural(unit, version.size)}"
-        yield PriceRow("every package", plain(version.amount), size)
+        yield PriceRow("every package", quantity_text(version.amount), size)
     elif isinstance(version, Flat):
-        yield PriceRow("every period", plain(version.amount), "period")
+        yield PriceRow("every period", quantity_text(version.amount), "period")
     elif isinstance(version, Percentage):
-        fixed = f" + {plain(version.fixed)} an event" if version.fixed else ""
-        yield PriceRow("the value of events", f"{plain(version.rate * 100)} %{fixed}", "value")
+        fixed = f" + {quantity_text(version.fixed)} an event" if version.fixed else ""
+        yield PriceRow("the value of events", f"{quantity_text(version.rate * 100)} %{fixed}", "value")
     elif isinstance(version, EventAmount):
-        yield PriceRow("what the event says", f"× {plain(version.multiplier)}", "event")
+        yield PriceRow("what the event says", f"× {quantity_text(version.multiplier)}", "event")
 
 
 def _tier_rows(
@@ -107,14 +107,14 @@ def _tier_rows(
 ) -> Iterator[PriceRow]:
     if isinstance(version, GraduatedPercentage):
         for what, share in _ranges(version.tiers):
-            yield PriceRow(what, f"{plain(share.rate * 100)} %", "value")
+            yield PriceRow(what, f"{quantity_text(share.rate * 100)} %", "value")
     elif isinstance(version, FlatByBand):
         for what, band in _ranges(version.bands):
-            yield PriceRow(what, plain(band.amount), "period")
+            yield PriceRow(what, quantity_text(band.amount), "period")
     else:
         for what, tier in _ranges(version.tiers):
-            amounts = [] if tier.unit is None else [plain(tier.unit)]
-            amounts += [] if tier.flat is None else [f"{plain(tier.flat)} once"]
+            amounts = [] if tier.unit is None else [quantity_text(tier.unit)]
+            amounts += [] if tier.flat is None else [f"{quantity_text(tier.flat)} once"]
             yield PriceRow(what, " + ".join(amounts), "" if tier.unit is None else _per(tier.per, unit))
 
 
@@ -134,13 +134,15 @@ def _matrix_rows(version: Matrix, unit: str, at: datetime, zone: ZoneInfo) -> It
         )
         yield PriceRow(
             what or "anything",
-            plain(row.amount),
+            quantity_text(row.amount),
             _per(row.per, unit),
             "" if start is None else f"from {day_text(start, str(zone))}",
             over=latest.get(row.identity()) != start and (start is None or start <= at),
         )
     if version.default is not None:
-        yield PriceRow("anything else", plain(version.default.amount), _per(version.default.per, unit))
+        yield PriceRow(
+            "anything else", quantity_text(version.default.amount), _per(version.default.per, unit)
+        )
 
 
 def _begins(start: date | None, zone: ZoneInfo) -> datetime | None:
@@ -165,16 +167,16 @@ def _notes(version: PriceBase, unit: str) -> Iterator[str]:
     if version.by:
         yield f"counted apart by {', '.join(version.by)}"
     for name, factors in version.multipliers.items():
-        said = ", ".join(f"{value} × {plain(factor)}" for value, factor in factors.items())
+        said = ", ".join(f"{value} × {quantity_text(factor)}" for value, factor in factors.items())
         yield f"by {name}: {said}"
     if version.scale is not None:
-        yield f"all × {plain(version.scale)}"
+        yield f"all × {quantity_text(version.scale)}"
     if version.whole_event is not None:
         yield f"an event above {quantity_text(version.whole_event.above)} costs its long rate entirely"
     if version.minimum is not None:
-        yield f"at least {plain(version.minimum)} a period"
+        yield f"at least {quantity_text(version.minimum)} a period"
     if version.maximum is not None:
-        yield f"at most {plain(version.maximum)} a period"
+        yield f"at most {quantity_text(version.maximum)} a period"
 
 
 def _per(per: Decimal, unit: str) -> str:

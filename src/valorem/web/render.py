@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from valorem import __version__
 from valorem.core.numbers import plain
 from valorem.core.time import write_instant
-from valorem.web import formats
+from valorem.web import formats, locales
 from valorem.web.assets import Assets
 from valorem.web.bars import lay_out
 from valorem.web.charts.drawing import Drawing
@@ -39,13 +39,15 @@ class Templates:
             bare_money=formats.bare_money,
             cents=formats.cents,
             compact=formats.compact,
-            date=formats.date_text,
+            change_money=formats.change_money,
+            date=locales.date_text,
             day=formats.day,
             day_only=formats.day_only,
             exact=plain,
             instant=write_instant,
             money=formats.money,
             moment=formats.moment,
+            month=locales.month_text,
             percent=formats.percent,
             plural=formats.plural,
             quantity=formats.quantity,
@@ -59,7 +61,9 @@ class Templates:
             asset=assets.address,
             draw=drawing.svg,
             lay_out=lay_out,
+            languages=locales.OFFERED,
             navigation=navigation,
+            spoken=locales.language,
             release=__version__,
         )
 

@@ -32,6 +32,7 @@ from valorem.engine.people import MAY, Action
 from valorem.engine.sessions import Session, session_of, sign, signing_secret
 from valorem.engine.workspaces import list_workspaces
 from valorem.store.postgres.people import Person
+from valorem.web.locales import language_of, spoken
 from valorem.web.render import Templates
 from valorem.web.security import headers_for, is_https, same_origin
 
@@ -242,6 +243,12 @@ class Site:
         return Visit(self.engine, request, session, found, workspaces, form, self.csrf(session.token))
 
     def _answer(
+        self, request: Request, handler: Handler, needs: Action | None, form: Mapping[str, str]
+    ) -> Response:
+        with spoken(language_of(request)):
+            return self._answered(request, handler, needs, form)
+
+    def _answered(
         self, request: Request, handler: Handler, needs: Action | None, form: Mapping[str, str]
     ) -> Response:
         visit: Visit | None = None

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 from markupsafe import Markup
 
+from valorem.web.locales import language, symbols
+
 #: Categories in fixed order: the same place has the same hue in both themes; measured apart for colour-blind eyes too.
 CATEGORIES = 6
 COLOURS = tuple(f"var(--c{number})" for number in range(1, CATEGORIES + 1))
@@ -35,7 +37,12 @@ CONFIG: Mapping[str, Any] = {
     "range": {"category": list(COLOURS)},
 }
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-_LOCALE = {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["", ""]}
+
+
+def _numbers() -> dict[str, Any]:
+    """How the axes write numbers: as the page does."""
+    known = symbols(language())
+    return {"decimal": known.decimal, "thousands": known.group, "grouping": [3], "currency": ["", ""]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ class Chart:
             "width": width,
             "height": self.height,
             "autosize": {"type": "fit-x", "contains": "padding"},
-            "config": {**CONFIG, "locale": {"number": _LOCALE}},
+            "config": {**CONFIG, "locale": {"number": _numbers()}},
             "data": {"name": self.name, "values": [dict(row) for row in self.data]},
             **self.spec,
         }

@@ -23,7 +23,7 @@ from valorem.store.postgres import meters as meter_store
 from valorem.web.site import Page, Site, Visit
 from valorem.web.standings import Watch
 
-_PAGE = 50
+_PAGE = 30
 _INSTANT = timedelta(microseconds=1)
 
 

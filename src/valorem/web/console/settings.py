@@ -4,13 +4,17 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from starlette.responses import RedirectResponse
 
 from valorem.core.errors import InvalidInputError, ValoremError
 from valorem.engine import audit, keys, people, sessions, workspaces
 from valorem.store.postgres.keys import KeyRecord
+from valorem.web.locales import COOKIE, OFFERED
+from valorem.web.security import is_https
 from valorem.web.site import Answer, Go, Page, Site, Visit
 
 _AUDIT_PAGE = 50
+_YEAR_S = 365 * 86_400
 
 
 def add(site: Site) -> None:
@@ -27,6 +31,21 @@ def add(site: Site) -> None:
     site.page("/settings/workspaces", _workspaces)
     site.action("/settings/workspaces", "keys", _create_workspace)
     site.page("/settings/audit", _audit)
+    site.action("/settings/formats", "read", _formats)
+
+
+def _formats(visit: Visit) -> Answer:
+    """Choose in whose way numbers and dates are written; kept by the browser."""
+    chosen = visit.form.get("language", "")
+    back = visit.form.get("back", "")
+    to = back if back.startswith(f"{visit.home}/") else f"{visit.home}/"
+    response = RedirectResponse(to, 303)
+    if chosen in OFFERED:
+        secure = is_https(visit.request)
+        response.set_cookie(COOKIE, chosen, max_age=_YEAR_S, httponly=True, samesite="lax", secure=secure)
+    else:
+        response.delete_cookie(COOKIE)
+    return response
 
 
 def _page(template: str, tab: str, values: dict[str, Any], refused: ValoremError | None = None) -> Page:
