@@ -88,7 +88,12 @@ def signer(party: Party) -> Signer:
 
 
 def deal(
-    shop: Shop, contract: Contract, *parties: Party, live: bool = True, **proposal: Any
+    shop: Shop,
+    contract: Contract,
+    *parties: Party,
+    live: bool = True,
+    outcome: str = "resolution",
+    **proposal: Any,
 ) -> DefinitionVersion:
     terms: dict[str, Any] = {
         "effective_from": JANUARY,
@@ -96,12 +101,12 @@ def deal(
         "live_from": JANUARY if live else None,
     }
     with shop.engine.transaction(shop.workspace) as tx:
-        version = propose(tx, Proposal(contract.id, "resolution", **(terms | proposal)), by="key_test")
+        version = propose(tx, Proposal(contract.id, outcome, **(terms | proposal)), by="key_test")
         for party in parties:
             version = sign_definition(
                 tx,
                 contract.id,
-                "resolution",
+                outcome,
                 number=version.number,
                 digest=version.digest,
                 signer=signer(party),

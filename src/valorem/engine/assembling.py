@@ -1,13 +1,13 @@
 """Put together what an invoice is computed from, and compute it: the one path for previews, drafts and final invoices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from valorem.core.billing.canonical import lines_of
 from valorem.core.billing.changes import draft_change, draft_ended
-from valorem.core.billing.draft import draft_invoice, draft_note, invoice_of, with_pending
+from valorem.core.billing.draft import Beside, draft_invoice, draft_note, invoice_of, with_pending
 from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.needs import PeriodUsage, UsageNeed, usage_needs
 from valorem.core.billing.progressive import Slice, draft_slice
@@ -25,6 +25,7 @@ from valorem.core.contracts.contract import Contract
 from valorem.core.contracts.parking import Parked
 from valorem.core.contracts.sources import Sources
 from valorem.core.contracts.written import write_sources
+from valorem.core.outcomes.invoicing import merged_lines
 from valorem.core.time import QUARTER_HOUR_S, quarter_hour_of, write_instant
 from valorem.engine.catalog import catalog_at
 from valorem.engine.credits.overages import Booked, overage_usage
@@ -133,7 +134,7 @@ def bases_of(tx: Transaction, wanted: Sequence[tuple[Contract, int, Sources]]) -
     ]
     earlier = invoices.load_earlier(tx.connection, tx.workspace.id, asked)
     return [
-        _basis(tx, each, index, late, rows, sources)
+        _with_moved(tx, _basis(tx, each, index, late, rows, sources))
         for (_, index, sources), late, each, rows in zip(wanted, lates, terms, earlier, strict=True)
     ]
 
@@ -177,7 +178,7 @@ def change_basis_of(tx: Transaction, row: ContractRow, at: datetime, sources: So
     else:
         index, late = period_index_at(contract, max(at, contract.start)), ()
     terms = terms_for(tx, contract)
-    oldest = _oldest(terms, (*late, max(index - 1, 0)))
+    oldest = 0 if sells_outcomes(tx) else _oldest(terms, (*late, max(index - 1, 0)))
     since = contract_boundary(contract, oldest)
     (rows,) = invoices.load_earlier(tx.connection, tx.workspace.id, [(contract.id, row.next_index, since)])
     basis = _basis(tx, terms, index, late, rows, sources)
@@ -250,6 +251,22 @@ def _basis(
     )
 
 
+def _with_moved(tx: Transaction, basis: Basis) -> Basis:
+    """The same, looking again at every period that outcomes have changed, so that its minimum and discounts follow."""
+    outcomes = basis.outcomes
+    if outcomes is None or not basis.index:
+        return basis
+    lines = outcome_lines_at(tx, basis)
+    moved = {line.period_index for line in lines if line.amount and line.period_index < basis.index - 1}
+    return replace(basis, late=tuple(sorted({*basis.late, *moved})))
+
+
+def outcomes_beside(basis: Basis, lines: Iterable[Line]) -> Beside:
+    """What outcomes come to with the lines of one more invoice, by period; what discounts and minimums reckon with."""
+    billed = basis.outcomes.billed if basis.outcomes is not None else ()
+    return merged_lines((*billed, *lines))
+
+
 def _lates(
     tx: Transaction, wanted: Sequence[tuple[Contract, int, tuple[str, ...], int]]
 ) -> list[tuple[int, ...]]:
@@ -320,8 +337,10 @@ def ahead_of(tx: Transaction, basis: Basis, next_index: int) -> Basis:
         return basis
     periods = {*basis.late, *(index - 1 for index in waiting if index)}
     usage = {index: usage_of_period(tx, basis, index) for index in periods}
-    pending = with_pending(basis.terms, waiting, usage, basis.billed)
-    return replace(basis, billed=pending, outcomes=_outcomes_ahead(tx, basis, waiting))
+    ahead = _outcomes_ahead(tx, basis, waiting)
+    beside = outcomes_beside(replace(basis, outcomes=ahead), ())
+    pending = with_pending(basis.terms, waiting, usage, basis.billed, beside)
+    return replace(basis, billed=pending, outcomes=ahead)
 
 
 def _outcomes_ahead(tx: Transaction, basis: Basis, waiting: range) -> OutcomeBasis | None:
@@ -350,11 +369,14 @@ def invoice_at(
     at = basis.change_at
     if at is None:
         usage = _usage(tx, basis, read, until_seq)
-        invoice = draft_invoice(basis.terms, basis.index, usage, basis.billed)
-        return with_lines(invoice, outcome_lines_at(tx, basis, until_seq=until_seq))
+        lines = outcome_lines_at(tx, basis, until_seq=until_seq)
+        beside = outcomes_beside(basis, lines)
+        return with_lines(draft_invoice(basis.terms, basis.index, usage, basis.billed, beside), lines)
     if basis.ended:
         usage = _usage(tx, basis, read, until_seq)
-        return draft_ended(basis.terms, usage, basis.billed, at)
+        lines = outcome_lines_at(tx, basis, until_seq=until_seq)
+        beside = outcomes_beside(basis, lines)
+        return with_lines(draft_ended(basis.terms, usage, basis.billed, at, beside), lines)
     change = draft_change(basis.terms, at, basis.billed) if at >= basis.terms.contract.start else None
     return change or invoice_of(basis.terms, cover(basis.terms.contract, basis.index), "change", [], None)
 
@@ -373,9 +395,14 @@ def slice_at(
 
 
 def outcome_lines_at(
-    tx: Transaction, basis: Basis, *, until_seq: int | None = None, seen_at: datetime | None = None
+    tx: Transaction,
+    basis: Basis,
+    *,
+    until_seq: int | None = None,
+    seen_at: datetime | None = None,
+    note: bool = False,
 ) -> tuple[Line, ...]:
-    """The lines of outcomes on the invoice at a boundary; ``seen_at`` leaves out what happens later."""
+    """The lines of outcomes on the invoice at a boundary, or its note; ``seen_at`` leaves out what happens later."""
     if basis.outcomes is None:
         return ()
     return lines_at(
@@ -386,14 +413,34 @@ def outcome_lines_at(
         basis.index,
         until_seq=until_seq,
         seen_at=seen_at,
+        note=note,
     )
 
 
-def note_at(tx: Transaction, basis: Basis) -> Invoice | None:
-    """The note that carries late usage beside the invoice at a boundary, where the contract wants one."""
-    if not basis.late or basis.terms.policies.late_events != "note":
+def note_at(
+    tx: Transaction, basis: Basis, *, read: Reading | None = None, until_seq: int | None = None
+) -> Invoice | None:
+    """The note that carries what came late beside the invoice at a boundary.
+
+    Late usage stands on it where the contract wants a note, late evidence of an outcome where its definition does.
+
+    Args:
+        tx: The transaction.
+        basis: What it depends on.
+        read: Where tallies come from; the live counters where left out.
+        until_seq: The cut-off, for what must look at single events.
+    """
+    if not basis.index or basis.slice_at is not None or basis.change_at is not None:
         return None
-    return draft_note(basis.terms, basis.index, _usage(tx, basis, None, None), basis.billed)
+    lines = outcome_lines_at(tx, basis, until_seq=until_seq, note=True)
+    note = None
+    if basis.late and basis.terms.policies.late_events == "note":
+        beside = outcomes_beside(basis, outcome_lines_at(tx, basis, until_seq=until_seq))
+        usage = _usage(tx, basis, read, until_seq)
+        note = draft_note(basis.terms, basis.index, usage, basis.billed, beside)
+    if note is None and lines:
+        note = invoice_of(basis.terms, cover(basis.terms.contract, basis.index), "note", [], None)
+    return None if note is None else with_lines(note, lines)
 
 
 def usage_of_period(

@@ -7,7 +7,6 @@ from typing import Any
 
 from valorem.core.billing.canonical import canonical_bytes, from_values, invoice_digest, lines_of
 from valorem.core.billing.consolidated import consolidated, whole
-from valorem.core.billing.draft import draft_note
 from valorem.core.billing.explain import explain_line as explain_text
 from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.needs import recent_needs
@@ -28,7 +27,9 @@ from valorem.engine.assembling import (
     counting,
     invoice_at,
     needs_of_period,
+    note_at,
     outcome_lines_at,
+    outcomes_beside,
     terms_for,
     usage_of_period,
 )
@@ -116,14 +117,12 @@ def preview_invoice(tx: Transaction, contract_id: str, *, at: datetime | None = 
     recent = measure_sources(tx, basis.sources, latest, read) if latest else None
     period = contract_period(row.contract, index)
     ahead = overage_ahead(tx, basis.terms, period) if period is not None and at == tx.now else None
-    found = preview(basis.terms, at, usage, basis.billed, recent, ahead)
-    return found if basis.outcomes is None else _with_outcomes(tx, basis, found)
-
-
-def _with_outcomes(tx: Transaction, basis: Basis, found: Preview) -> Preview:
-    """Outcomes so far, and what the period comes to if nothing more is heard of those that are assumed."""
-    so_far = outcome_lines_at(tx, basis, seen_at=found.at)
-    silent = outcome_lines_at(tx, basis)
+    if basis.outcomes is None:
+        return preview(basis.terms, at, usage, basis.billed, recent, ahead)
+    # Outcomes so far, and what they come to if nothing more is heard of those that are assumed.
+    so_far, silent = outcome_lines_at(tx, basis, seen_at=at), outcome_lines_at(tx, basis)
+    beside = (outcomes_beside(basis, so_far), outcomes_beside(basis, silent))
+    found = preview(basis.terms, at, usage, basis.billed, recent, ahead, beside)
     amount = amount_of(silent)
     return replace(
         found,
@@ -271,8 +270,7 @@ def _computed_again(tx: Transaction, inputs: Mapping[str, Any], kind: str) -> In
 
     if kind != "note":
         return invoice_at(tx, basis, read=read, until_seq=cutoff)
-    usage = {index: usage_of_period(tx, basis, index, read=read, until_seq=cutoff) for index in basis.late}
-    return draft_note(basis.terms, basis.index, usage, basis.billed)
+    return note_at(tx, basis, read=read, until_seq=cutoff)
 
 
 def _verified(

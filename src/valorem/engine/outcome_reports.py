@@ -14,7 +14,7 @@ from valorem.core.contracts.contract import Contract
 from valorem.core.errors import InvalidInputError, NotFoundError, UnprocessableError
 from valorem.core.ids import part_of
 from valorem.core.metering.event import Event
-from valorem.core.numbers import ZERO, plain
+from valorem.core.numbers import ONE, ZERO, plain
 from valorem.core.outcomes.agreement import Agreement, Listed, compare
 from valorem.core.outcomes.bundle import RawLink, evidence_bundle
 from valorem.core.outcomes.charging import VersionBills, charge
@@ -31,6 +31,7 @@ from valorem.engine.identifiers import new_id
 from valorem.engine.outcomes import (
     Evidence,
     definitions_of,
+    duplicates_at,
     evidence_of,
     frame_of,
     outcome_basis,
@@ -53,6 +54,7 @@ class Scene:
         off: Key to the share of it that disputes take off.
         periods: The contract's, the running one last.
         estimates: By number of the period, as stored.
+        duplicates: Keys that another definition of the group is charged for.
     """
 
     contract: Contract
@@ -61,6 +63,7 @@ class Scene:
     off: Mapping[str, Decimal]
     periods: tuple[Period, ...]
     estimates: Mapping[int, Estimate] = field(default_factory=lambda: NO_ESTIMATES)
+    duplicates: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +104,17 @@ def scene_at(tx: Transaction, contract_id: str, outcome: str, at: datetime | Non
             hint="propose it first: valorem outcomes propose",
         )
     definitions = basis.definitions[outcome]
-    evidence = evidence_of(tx, get_customer(tx, contract.customer).subjects, definitions)
+    subjects = get_customer(tx, contract.customer).subjects
+    taken = duplicates_at(tx, contract, subjects, basis, tx.now if at is None else at)
+    evidence = evidence_of(tx, subjects, definitions)
     return Scene(
         contract,
         definitions,
         evidence,
-        basis.off.get(outcome, {}),
+        {**basis.off.get(outcome, {}), **dict.fromkeys(taken.get(outcome, ()), ONE)},
         tuple(periods_before(contract, _running(contract, tx.now if at is None else at) + 1)),
         basis.estimates.get(outcome, NO_ESTIMATES),
+        taken.get(outcome, frozenset()),
     )
 
 
@@ -150,6 +156,7 @@ def show_board(tx: Transaction, contract_id: str, outcome: str, *, at: datetime 
         disputes=[each.dispute for each in stored],
         agreements=agreements_of(reports),
         estimates=scene.estimates,
+        duplicates=scene.duplicates,
     )
     return Board(found, scene.evidence.unreadable)
 

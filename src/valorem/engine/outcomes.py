@@ -18,6 +18,7 @@ from valorem.core.outcomes.estimates import Estimate, read_estimate
 from valorem.core.outcomes.estimates import stored as write_estimate
 from valorem.core.outcomes.frame import Frame
 from valorem.core.outcomes.governing import Definitions
+from valorem.core.outcomes.grouping import duplicates
 from valorem.core.outcomes.invoicing import KIND, outcome_lines, standing_lines
 from valorem.core.outcomes.sharing import NO_ESTIMATES
 from valorem.core.outcomes.signing import DefinitionVersion, version_at
@@ -170,6 +171,7 @@ def lines_at(
     *,
     until_seq: int | None = None,
     seen_at: datetime | None = None,
+    note: bool = False,
 ) -> tuple[Line, ...]:
     """The outcome lines of the invoice at a border.
 
@@ -181,12 +183,15 @@ def lines_at(
         index: The border.
         until_seq: The cut-off; everything recorded where left out.
         seen_at: For a look ahead: what happens later, by evidence or by silence, is left out.
+        note: Instead those of the note beside it.
     """
     periods = periods_before(contract, index)
+    if not periods:
+        return ()
     found: list[Line] = []
+    at = periods[-1].interval.end if seen_at is None else seen_at
+    taken = duplicates_at(tx, contract, subjects, basis, at, until_seq=until_seq)
     for outcome, definitions in sorted(basis.definitions.items()):
-        if not periods:
-            break
         events = evidence_of(tx, subjects, definitions, until_seq).events
         if seen_at is not None:
             events = tuple(each for each in events if each[0].time is not None and each[0].time <= seen_at)
@@ -195,7 +200,7 @@ def lines_at(
             events,
             frame_of(contract),
             [period.interval for period in periods],
-            off=basis.off.get(outcome),
+            off={**basis.off.get(outcome, {}), **dict.fromkeys(taken.get(outcome, ()), ONE)},
             as_of=seen_at,
             over_by=_over_by(contract, periods, seen_at),
             estimates=basis.estimates.get(outcome, NO_ESTIMATES),
@@ -203,8 +208,42 @@ def lines_at(
         current = version_at(definitions.versions, periods[-1].interval.end) or definitions.versions[-1]
         billed = [line for line in basis.billed if line.key == outcome]
         standing = standing_lines(charged, periods)
-        found.extend(outcome_lines(current.definition, standing, billed, index - 1))
+        found.extend(outcome_lines(current.definition, standing, billed, index - 1, note=note))
     return tuple(found)
+
+
+def duplicates_at(
+    tx: Transaction,
+    contract: Contract,
+    subjects: Sequence[str],
+    basis: OutcomeBasis,
+    at: datetime,
+    *,
+    until_seq: int | None = None,
+) -> dict[str, frozenset[str]]:
+    """By outcome: the keys that another outcome of its group is charged for, as it stands at an instant.
+
+    Args:
+        tx: The transaction.
+        contract: The contract.
+        subjects: The customer's.
+        basis: The definitions.
+        at: The instant looked at.
+        until_seq: The cut-off; everything recorded where left out.
+    """
+    grouped = {
+        outcome: definitions
+        for outcome, definitions in basis.definitions.items()
+        if any(version.definition.group is not None for version in definitions.versions)
+    }
+    if len(grouped) < 2:
+        return {}
+    frame = frame_of(contract)
+    governed = {
+        outcome: definitions.fold(evidence_of(tx, subjects, definitions, until_seq).events, frame)
+        for outcome, definitions in grouped.items()
+    }
+    return duplicates(grouped, governed, at, frame)
 
 
 def _over_by(contract: Contract, periods: Sequence[Period], seen_at: datetime | None) -> datetime | None:

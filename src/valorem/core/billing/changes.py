@@ -7,7 +7,14 @@ from decimal import Decimal
 
 from valorem.core.billing.charges import advance_lines
 from valorem.core.billing.discounts import given_before
-from valorem.core.billing.draft import UsageByPeriod, draft_invoice, invoice_of, unbilled
+from valorem.core.billing.draft import (
+    NOTHING_BESIDE,
+    Beside,
+    UsageByPeriod,
+    draft_invoice,
+    invoice_of,
+    unbilled,
+)
 from valorem.core.billing.fees import fee_lines
 from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.schedule import Cover, contract_period, final_boundary, period_index_at
@@ -75,7 +82,13 @@ def draft_end(terms: Terms, billed: Sequence[Line], at: datetime) -> Invoice | N
 
 
 @exact
-def draft_ended(terms: Terms, usage: UsageByPeriod, billed: Sequence[Line], at: datetime) -> Invoice:
+def draft_ended(
+    terms: Terms,
+    usage: UsageByPeriod,
+    billed: Sequence[Line],
+    at: datetime,
+    beside: Beside = NOTHING_BESIDE,
+) -> Invoice:
     """The invoice of a change that lets the contract end at a border that has its invoice already.
 
     No later border carries the difference, so the change does: what the periods before the end come to now less what
@@ -86,10 +99,11 @@ def draft_ended(terms: Terms, usage: UsageByPeriod, billed: Sequence[Line], at: 
         usage: Of the last period, and of the earlier ones to look at again.
         billed: The lines of all earlier invoices and notes for these periods and for those after the end.
         at: The instant of the change.
+        beside: What outcomes come to in these periods.
     """
     last = final_boundary(terms.contract)
     assert last is not None  # it has an end
-    final = draft_invoice(terms, last, usage, billed)
+    final = draft_invoice(terms, last, usage, billed, beside)
     gone = draft_end(terms, billed, at)
     lines = (*final.lines, *(gone.lines if gone is not None else ()))
     total = sum((line.amount for line in lines), ZERO)

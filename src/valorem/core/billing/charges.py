@@ -50,6 +50,7 @@ def period_charges(
     usage: PeriodUsage,
     needs: Sequence[UsageNeed] | None = None,
     given: Given = NOTHING_GIVEN,
+    beside: Sequence[Line] = (),
 ) -> PeriodCharges:
     """Every charge of one period: a function of the terms and the usage alone.
 
@@ -59,6 +60,7 @@ def period_charges(
         usage: The answers to ``needs``, and to :func:`valorem.core.billing.overages.overage_needs` where the credit ledger was asked.
         needs: What was asked; :func:`usage_needs` of the whole period where left out.
         given: What each discount gave in earlier periods.
+        beside: Lines of the period that are reckoned elsewhere (outcomes): discounts, minimum and maximum see them.
 
     Raises:
         InvalidInputError: Where usage that is needed is missing.
@@ -82,8 +84,8 @@ def period_charges(
             over, sold_for_nothing = overage_lines(terms, period, overage, usage[overage.key])
             lines.extend(over)
             unpriced.extend(sold_for_nothing)
-    lines.extend(discount_lines(terms, period, lines, given))
-    charged = tuple(lines)
+    lines.extend(discount_lines(terms, period, [*lines, *beside], given))
+    charged = (*lines, *beside)
     for bound in _bound_lines(terms, period, sum((line.amount for line in charged), ZERO)):
         shares = in_proportion(terms, bound, charged, terms.contract.currency)
         lines.extend(split(terms, bound, shares))

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from types import MappingProxyType
 
 from valorem.core.billing.charges import PeriodCharges, advance_lines, period_charges
 from valorem.core.billing.commitments import OF_THE_INVOICE, commitment_lines
@@ -23,10 +24,19 @@ _INSTANT = timedelta(microseconds=1)
 
 #: Answers to the usage needs, by number of period.
 UsageByPeriod = Mapping[int, PeriodUsage]
+#: Lines that are reckoned elsewhere, by number of period: discounts, minimum and maximum of the period see them.
+Beside = Mapping[int, Sequence[Line]]
+NOTHING_BESIDE: Beside = MappingProxyType({})
 
 
 @exact
-def draft_invoice(terms: Terms, boundary_index: int, usage: UsageByPeriod, billed: Sequence[Line]) -> Invoice:
+def draft_invoice(
+    terms: Terms,
+    boundary_index: int,
+    usage: UsageByPeriod,
+    billed: Sequence[Line],
+    beside: Beside = NOTHING_BESIDE,
+) -> Invoice:
     """The invoice at a border: a function of terms, usage and earlier invoices alone.
 
     For each period the invoice carries price(all usage now) − what was already billed: all of the period it closes, and
@@ -39,6 +49,7 @@ def draft_invoice(terms: Terms, boundary_index: int, usage: UsageByPeriod, bille
         usage: Of the period that is closed, and of every earlier one to look at again (``late_periods``).
         billed: The lines of all earlier invoices and notes for these periods, and for all periods of a commitment or of a
             discount whose rest waits. A period's advance fees stand on the invoice before the one that closes it.
+        beside: What outcomes come to in these periods; the lines themselves are added to the invoice by the caller.
 
     Raises:
         InvalidInputError: Where the contract has no such border, or usage that is needed is missing.
@@ -48,12 +59,18 @@ def draft_invoice(terms: Terms, boundary_index: int, usage: UsageByPeriod, bille
     closed: PeriodCharges | None = None
     if at.closed is not None:
         given = given_before(billed, at.closed.index)
-        closed = period_charges(terms, at.closed, usage.get(at.closed.index, {}), given=given)
+        closed = period_charges(
+            terms,
+            at.closed,
+            usage.get(at.closed.index, {}),
+            given=given,
+            beside=beside.get(at.closed.index, ()),
+        )
         lines.extend(unbilled(closed.lines, _of_period(billed, at.closed.index), closing=True))
     for index in _earlier(at, usage):
         lines.extend(
             line
-            for line in _adjustments(terms, index, usage[index], billed)
+            for line in _adjustments(terms, index, usage[index], billed, beside)
             if line.kind in _FIXED or terms.policies.late_events == "next_invoice"
         )
     if at.ahead is not None:
@@ -65,7 +82,11 @@ def draft_invoice(terms: Terms, boundary_index: int, usage: UsageByPeriod, bille
 
 @exact
 def draft_note(
-    terms: Terms, boundary_index: int, usage: UsageByPeriod, billed: Sequence[Line]
+    terms: Terms,
+    boundary_index: int,
+    usage: UsageByPeriod,
+    billed: Sequence[Line],
+    beside: Beside = NOTHING_BESIDE,
 ) -> Invoice | None:
     """The credit or debit note that carries late usage beside the invoice at a border, where the contract wants one.
 
@@ -78,14 +99,18 @@ def draft_note(
     lines = [
         line
         for index in _earlier(at, usage)
-        for line in _adjustments(terms, index, usage[index], billed)
+        for line in _adjustments(terms, index, usage[index], billed, beside)
         if line.kind not in _FIXED
     ]
     return invoice_of(terms, at, "note", lines, None) if lines else None
 
 
 def with_pending(
-    terms: Terms, boundaries: Iterable[int], usage: UsageByPeriod, billed: Sequence[Line]
+    terms: Terms,
+    boundaries: Iterable[int],
+    usage: UsageByPeriod,
+    billed: Sequence[Line],
+    beside: Beside = NOTHING_BESIDE,
 ) -> tuple[Line, ...]:
     """What will have been billed once the invoices at some borders are final: what was, and their lines as they stand.
 
@@ -96,12 +121,14 @@ def with_pending(
         boundaries: Borders that are reached but whose invoices are not final, in order.
         usage: Of the periods these close, and of earlier ones to look at again.
         billed: The lines of the final invoices and notes.
+        beside: What outcomes come to in these periods.
     """
     lines = tuple(billed)
     for index in boundaries:
         known = {period: answers for period, answers in usage.items() if period < index}
-        note = draft_note(terms, index, known, lines)
-        lines += draft_invoice(terms, index, known, lines).lines + (note.lines if note is not None else ())
+        note = draft_note(terms, index, known, lines, beside)
+        drafted = draft_invoice(terms, index, known, lines, beside)
+        lines += drafted.lines + (note.lines if note is not None else ())
     return lines
 
 
@@ -163,12 +190,14 @@ def _earlier(at: Cover, usage: UsageByPeriod) -> list[int]:
     return earlier
 
 
-def _adjustments(terms: Terms, index: int, usage: PeriodUsage, billed: Sequence[Line]) -> Iterator[Line]:
+def _adjustments(
+    terms: Terms, index: int, usage: PeriodUsage, billed: Sequence[Line], beside: Beside
+) -> Iterator[Line]:
     period = contract_period(terms.contract, index)
     if period is None:
         return
     given = given_before(billed, index)
-    charges = period_charges(terms, period, usage, given=given)
+    charges = period_charges(terms, period, usage, given=given, beside=beside.get(index, ()))
     yield from unbilled(charges.lines, _of_period(billed, index), closing=False)
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain, cycle, islice
 
-from valorem.core.billing.draft import UsageByPeriod, draft_invoice
+from valorem.core.billing.draft import NOTHING_BESIDE, Beside, UsageByPeriod, draft_invoice
 from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.needs import PeriodUsage, UsageNeed, adds_up, recent_needs, usage_needs
 from valorem.core.billing.overages import overage_needs
@@ -74,6 +74,7 @@ def preview(
     billed: Sequence[Line],
     recent: PeriodUsage | None = None,
     overage_ahead: PeriodUsage | None = None,
+    beside: tuple[Beside, Beside] = (NOTHING_BESIDE, NOTHING_BESIDE),
 ) -> Preview:
     """The running period's invoice, so far and projected to the period's end.
 
@@ -84,6 +85,7 @@ def preview(
         billed: As for the draft.
         recent: The answer to ``recent_needs(terms, now)``, for the range.
         overage_ahead: Credits that no grant will have paid for at the period's end; what they are now where left out.
+        beside: What outcomes come to so far, and by the period's end.
 
     Raises:
         InvalidInputError: Where the contract does not run at that instant, or usage that is needed is missing.
@@ -100,18 +102,19 @@ def preview(
 
     over = {need.key: running[need.key] for need in overage_needs(terms, period) if need.key in running}
 
-    def drafted(pace: Mapping[str, _Pace | None], overage: PeriodUsage) -> Invoice:
+    def drafted(pace: Mapping[str, _Pace | None], overage: PeriodUsage, along: Beside) -> Invoice:
         answers: dict[str, Sequence[Sequence[Measured]]] = {
             need.key: _carried_on(need, running.get(need.key, ()), pace.get(need.key), known_until)
             for need in needs
         }
         answers.update(overage)
-        invoice = draft_invoice(terms, period.index + 1, {**usage, period.index: answers}, billed)
+        invoice = draft_invoice(terms, period.index + 1, {**usage, period.index: answers}, billed, along)
         return replace(invoice, kind="preview")
 
     projected = drafted(
         {need.key: _pace(need, running.get(need.key, ()), _counted(need, known_until)) for need in needs},
         overage_ahead or over,
+        beside[1],
     )
     totals: list[Decimal] = []
     if recent is not None:
@@ -119,8 +122,8 @@ def preview(
             need.key: _pace(need, recent[need.key], _quarters(need.intervals[0].start, now))
             for need in recent_needs(terms, now)
         }
-        totals = sorted((projected.total, drafted(window, overage_ahead or over).total))
-    so_far = drafted({}, over)
+        totals = sorted((projected.total, drafted(window, overage_ahead or over, beside[1]).total))
+    so_far = drafted({}, over, beside[0])
     return Preview(
         at=now,
         period=period.interval,

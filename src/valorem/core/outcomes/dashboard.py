@@ -142,6 +142,7 @@ def dashboard(
     disputes: Sequence[Dispute] = (),
     agreements: Sequence[Agreement] = (),
     estimates: Mapping[int, Estimate] = NO_ESTIMATES,
+    duplicates: Iterable[str] = (),
 ) -> Dashboard:
     """What both sides see at an instant.
 
@@ -155,11 +156,12 @@ def dashboard(
         disputes: Those that were accepted.
         agreements: Comparisons of both lists, in order of time.
         estimates: By number of the period, as stored; for savings that need one.
+        duplicates: Keys that another definition of the group is charged for.
     """
     known = [each for each in recorded if each[1] <= now]
     governed = definitions.fold(known, frame)
     pending = [each for each in disputes if each.at <= now and _open(definitions, each, now)]
-    off = _off(definitions, disputes, now)
+    off = _off(definitions, disputes, now) | dict.fromkeys(duplicates, ONE)
     until = None if closes is None else [*closes[: len(periods) - 1], now]
     charged = charge(
         definitions, known, frame, periods, closes=until, off=off, as_of=now, estimates=estimates

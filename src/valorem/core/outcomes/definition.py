@@ -190,6 +190,8 @@ class OutcomeDefinition(Entry):
             )
         if self.savings is None:
             return
+        if self.group is not None:
+            raise ValueError("a group charges one outcome of a key; a share of savings has no such price")
         check_known(self.savings.baseline)
         check_measured(self.savings, hours, valued=self.value is not None, held_out=self.holdout is not None)
         if self.minimum or self.cap:

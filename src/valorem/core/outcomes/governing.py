@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from valorem.core.metering.event import Event
 from valorem.core.numbers import exact
@@ -38,6 +39,7 @@ class Definitions:
 
     def __init__(self, versions: Iterable[DefinitionVersion]) -> None:
         self.versions = tuple(sorted(versions, key=lambda version: version.number))
+        self._last: tuple[Recorded, Frame, dict[str, Governed]] | None = None
         self.compiled = {version.number: CompiledOutcome(version.definition) for version in self.versions}
 
     @property
@@ -45,16 +47,24 @@ class Definitions:
         """The events any version reads."""
         return frozenset().union(*(compiled.event_types for compiled in self.compiled.values()))
 
-    @exact
-    def fold(self, recorded: Recorded, frame: Frame = UTC_MONTHS) -> dict[str, Governed]:
+    def fold(self, recorded: Recorded, frame: Frame = UTC_MONTHS) -> Mapping[str, Governed]:
         """Every outcome, each under the version in force at the instant its definition names.
 
-        A version that one side has not signed governs nothing, whatever its date.
+        A version that one side has not signed governs nothing, whatever its date. The very same events asked about again
+        give the answer of before.
 
         Args:
             recorded: Events in any order, with any repetition.
             frame: The contract's calendar and rates.
         """
+        if not isinstance(recorded, tuple):  # a list may have changed since
+            return self._fold(recorded, frame)
+        if self._last is None or self._last[0] is not recorded or self._last[1] != frame:
+            self._last = (recorded, frame, self._fold(recorded, frame))
+        return MappingProxyType(self._last[2])
+
+    @exact
+    def _fold(self, recorded: Recorded, frame: Frame) -> dict[str, Governed]:
         signed = [version for version in self.versions if version.in_force_from() is not None]
         read = {version.number: _by_key(self.compiled[version.number], recorded) for version in signed}
         keys = {key for by_key in read.values() for key in by_key}

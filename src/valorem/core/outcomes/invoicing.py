@@ -7,6 +7,7 @@ invoice carries what its period stands at, and for each earlier one the differen
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -41,7 +42,12 @@ def standing_lines(charged: Iterable[VersionBills], periods: Sequence[Period]) -
 
 @exact
 def outcome_lines(
-    definition: OutcomeDefinition, standing: Sequence[Line], billed: Sequence[Line], closing: int
+    definition: OutcomeDefinition,
+    standing: Sequence[Line],
+    billed: Sequence[Line],
+    closing: int,
+    *,
+    note: bool = False,
 ) -> tuple[Line, ...]:
     """The lines of the invoice that closes a period: all of that period, and what changed about earlier ones.
 
@@ -50,16 +56,32 @@ def outcome_lines(
         standing: What each period stands at, from :func:`standing_lines`.
         billed: Outcome lines of the same definition on earlier invoices.
         closing: The number of the period the invoice closes.
+        note: Instead the lines of the note beside it: what came late, where ``late`` wants it so.
     """
+    if note and definition.late != "note":
+        return ()
     now, before = _by_period(standing), _by_period(billed)
     found: list[Line] = []
     for index in sorted(now.keys() | before.keys()):
         due = index == closing or _waited(now.get(index, ()), before.get(index, ()))
         lines = unbilled(now.get(index, ()), before.get(index, ()), closing=due)
         found.extend(
-            line for line in lines if due or definition.late == "next_invoice" or line.charge.endswith(_TAKEN)
+            line
+            for line in lines
+            if (due or definition.late == "next_invoice" or line.charge.endswith(_TAKEN)) != note
         )
     return tuple(found)
+
+
+@exact
+def merged_lines(lines: Iterable[Line]) -> dict[int, tuple[Line, ...]]:
+    """What lines of several invoices come to, one line for each charge, by number of the period."""
+    found: dict[tuple[int, str], Line] = {}
+    for line in lines:
+        before = found.get((line.period_index, line.charge))
+        amount = line.amount if before is None else before.amount + line.amount
+        found[line.period_index, line.charge] = replace(line, amount=amount, timing="in_arrears")
+    return {index: tuple(each) for index, each in _by_period(found.values()).items()}
 
 
 def _waited(lines: Sequence[Line], before: Sequence[Line]) -> bool:
