@@ -116,7 +116,7 @@ def test_late_evidence_stands_on_a_note_where_the_definition_wants_it(opened: Sh
 QUALIFIED = DOLLAR.replace("outcome: resolution", "outcome: qualification").replace("solved", "qualified")
 
 
-@pytest.mark.parametrize(("policy", "total"), [("highest", Decimal(11)), ("first", Decimal(3))])
+@pytest.mark.parametrize(("policy", "total"), [("highest", Decimal("11.5")), ("first", Decimal("3.5"))])
 def test_outcomes_of_one_group_are_charged_once_for_each_conversation(
     opened: Shops, policy: str, total: Decimal
 ) -> None:
@@ -133,7 +133,7 @@ def test_outcomes_of_one_group_are_charged_once_for_each_conversation(
     send(shop, *(fact("acme", "solved", key, day(2)) for key in ("c1", "c2", "c3")))
     shop.go(day(2, month=2))
     assert outcome_total(shop, contract) == 3
-    # The first conversation is qualified later: by the highest price it is charged as that, and the other taken off.
+    # February has no resolution and still its minimum of 0.50. The first conversation is qualified later: by the highest price it is charged as that, and the other taken off.
     send(shop, fact("acme", "qualified", "c1", day(3, month=2)))
     shop.go(day(2, month=3))
     assert outcome_total(shop, contract) == total
