@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -186,10 +187,14 @@ class Needs:
     def __init__(self, scope: str) -> None:
         self.scope = scope
 
-    def __call__(self, request: Request) -> Caller:
-        """Authenticate the request and check its scope."""
+    async def __call__(self, request: Request) -> Caller:
+        """Authenticate the request and check its scope; no other thread is asked where the key is remembered."""
         services: Any = request.app.state
-        principal = services.gate.principal(request.headers.get("authorization"))
+        gate: Gate = services.gate
+        authorization = request.headers.get("authorization")
+        principal = gate.remembered(authorization)
+        if principal is None:
+            principal = await run_in_threadpool(gate.principal, authorization)
         check_scope(principal, self.scope)
         return Caller(services.engine, services.gate, principal, request)
 
