@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from valorem.api.metrics import Metrics
+    from valorem.core.billing.taxes import TaxProvider
     from valorem.core.payments.provider import PaymentProvider
     from valorem.engine.delivery import Sender
     from valorem.engine.delivery_loop import Deliverer
@@ -190,6 +191,7 @@ def serve(
             warehouse=warehouse_of(settings),
             payments=payment_providers(settings),
             vault=open_vault(settings.data, settings.secret_keys),
+            taxes=tax_engine(settings),
         )
         _seal_secrets(engine)
         _ensure_live(engine, settings, new_admin_key=new_admin_key, say=say)
@@ -242,6 +244,15 @@ def payment_providers(settings: Settings) -> "dict[str, PaymentProvider]":
 
     secrets = [each.strip() for each in (settings.stripe_webhook_secrets or "").split(",") if each.strip()]
     return {"stripe": StripePayments(settings.stripe_api_key, secrets, api_base=settings.stripe_api_base)}
+
+
+def tax_engine(settings: Settings) -> "TaxProvider | None":
+    """The outside tax engine, where one is set."""
+    if settings.tax_url is None:
+        return None
+    from valorem.integrations.tax_engine import HttpTaxEngine
+
+    return HttpTaxEngine(settings.tax_url, settings.tax_key)
 
 
 def main() -> None:

@@ -126,6 +126,10 @@ class Settings:
         "Signing secrets of Stripe's webhook endpoint, with commas between; two while one is being rotated.",
     )
     stripe_api_base: str | None = _setting(None, str, "Where Stripe's API is; its own where left out.")
+    tax_url: str | None = _setting(
+        None, str, "An outside tax engine, asked by POST; for workspaces whose settings say `taxes: outside`."
+    )
+    tax_key: str | None = _setting(None, str, "Sent to the tax engine as a bearer token.")
     openid_issuer: str | None = _setting(
         None,
         _https_url,

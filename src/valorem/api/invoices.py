@@ -122,12 +122,14 @@ class InvoiceAnswer(InvoiceHeaderAnswer):
         document: Its lines.
         settlement: Its taxes and what is due; null for a draft.
         issued_on: The local day of issue; null for a draft.
+        waits: Why a draft is not final although its grace is over; null where nothing stands in its way.
     """
 
     document: InvoiceDocument
     settlement: SettlementAnswer | None
     issued_on: date | None
     digest: str | None
+    waits: str | None
 
 
 class ThresholdAnswer(Answer):
@@ -328,6 +330,7 @@ def _stored(tx: Transaction, stored: StoredInvoice) -> InvoiceAnswer:
             "settlement": settlement_answer(stored.settled),
             "issued_on": stored.settled.issued_on if stored.settled is not None else None,
             "digest": stored.digest,
+            "waits": stored.waits,
         }
     )
 

@@ -148,6 +148,7 @@ def write_invoice(body: InvoiceBody, caller: Writer) -> Response:
         start=body.start,
         end=body.end,
     )
+    one_off.ask_taxes(caller.engine, caller.workspace.id, new)
     return caller.once(lambda tx: header_answer(settling.standings(tx, [one_off.write_invoice(tx, new)])[0]))
 
 

@@ -100,6 +100,8 @@ def show(
     say(f"total {money(total, found.currency)} · {found.status}", "bold")
     if found.owed:
         say(f"owed {money(found.owed, found.currency)}, due {found.due_on}")
+    if found.waits:
+        say(f"it waits: {found.waits}", "yellow")
     if found.digest:
         say(f"sha256 {found.digest}", "dim")
 

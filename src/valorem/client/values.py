@@ -383,6 +383,7 @@ class Invoice(InvoiceHeader, frozen=True):
     settlement: Settlement | None
     issued_on: date | None
     digest: str | None
+    waits: str | None = None
 
 
 class UpcomingThreshold(Value, frozen=True):

@@ -32,8 +32,10 @@ from valorem.engine.meters import let_ingest_look_again, revision_ids
 from valorem.engine.outcome_savings import estimate_due
 from valorem.engine.progressive import bill_thresholds
 from valorem.engine.retrying import alone, in_snapshot, in_transaction
-from valorem.engine.sealing import SERIES, Final, manner_of, seal
+from valorem.engine.sealing import SERIES, Final, manner_of, seal, unanswered
+from valorem.engine.settings import get_billing_settings
 from valorem.engine.sources import sources_of
+from valorem.engine.taxing import Question, ask
 from valorem.store.postgres import contract_edits, contracts, ingest, invoices, outbox
 from valorem.store.postgres.contracts import ContractRow
 from valorem.store.postgres.invoices import InvoiceHeader
@@ -100,13 +102,23 @@ def close_alone(engine: Engine, workspace: int) -> CloseReport:
         if not step.progressed:
             break
     at = in_transaction(engine, workspace, _close_usage)
-    waiting: set[str] = set()
     while True:
-        step = in_snapshot(engine, workspace, lambda tx: _finalise_some(tx, waiting, at))
+        questions: dict[bytes, Question] = {}
+        report += _finalise(engine, workspace, at, questions)
+        if not questions or not ask(engine, workspace, questions.values()):
+            break
+    report += CloseReport(waiting=len(questions))
+    return report + CloseReport(progressive=bill_thresholds(engine, workspace))
+
+
+def _finalise(engine: Engine, workspace: int, at: datetime, questions: dict[bytes, Question]) -> CloseReport:
+    """Finalise every draft that can be; what a tax engine must be asked first is added to the questions."""
+    report, waiting = CloseReport(), set[str]()
+    while True:
+        step = in_snapshot(engine, workspace, lambda tx: _finalise_some(tx, waiting, at, questions))
         report += step
         if not step.progressed and not step.waiting and not step.postponed:
-            break
-    return report + CloseReport(progressive=bill_thresholds(engine, workspace))
+            return report
 
 
 def _draft_some(tx: Transaction) -> CloseReport:
@@ -180,7 +192,9 @@ def _close_usage(tx: Transaction) -> datetime:
     return tx.now
 
 
-def _finalise_some(tx: Transaction, waiting: set[str], at: datetime) -> CloseReport:
+def _finalise_some(
+    tx: Transaction, waiting: set[str], at: datetime, questions: dict[bytes, Question]
+) -> CloseReport:
     connection, workspace = tx.connection, tx.workspace.id
     last = invoices.lock_series(connection, workspace, SERIES)
     found = invoices.due(connection, workspace, at, without=sorted(waiting), limit=_BATCH)
@@ -222,7 +236,10 @@ def _finalise_some(tx: Transaction, waiting: set[str], at: datetime) -> CloseRep
             finals.append(_Computed(beside, basis, note))
     for header in empty:
         invoices.drop_draft(connection, workspace, header)
-    _seal(tx, finals, last)
+    untaxed = _seal(tx, finals, last, questions)
+    waiting |= untaxed
+    postponed += len(untaxed)
+    finals = [each for each in finals if each.header.contract not in untaxed]
     return CloseReport(finalised=len(finals), empty=len(empty), waiting=held, postponed=postponed)
 
 
@@ -237,8 +254,14 @@ def _bases(tx: Transaction, due: Sequence[InvoiceHeader]) -> list[Basis]:
     return bases_for(tx, [(header, known[header.contract], sources[header.customer]) for header in due])
 
 
-def _seal(tx: Transaction, finals: Sequence[_Computed], last: int) -> None:
-    """Give each a number, write what it says for good, and tell that it happened."""
+def _seal(
+    tx: Transaction, finals: Sequence[_Computed], last: int, questions: dict[bytes, Question]
+) -> set[str]:
+    """Give each a number, write what it says for good, and tell that it happened.
+
+    Returns:
+        Contracts whose invoices wait for an outside tax engine; what it has to be asked is added to the questions.
+    """
     cutoff = ingest.committed(tx.connection, tx.workspace.id)
     found = [
         Final(
@@ -249,4 +272,28 @@ def _seal(tx: Transaction, finals: Sequence[_Computed], last: int) -> None:
         )
         for each in finals
     ]
-    seal(tx, combined(tx, found, last), last)
+    untaxed = _untaxed(tx, found, last, questions)
+    for each in found:
+        if each.header.kind == "note" and each.header.contract in untaxed:
+            invoices.drop_draft(tx.connection, tx.workspace.id, each.header)
+    seal(tx, combined(tx, [each for each in found if each.header.contract not in untaxed], last), last)
+    return untaxed
+
+
+def _untaxed(
+    tx: Transaction, finals: Sequence[Final], last: int, questions: dict[bytes, Question]
+) -> set[str]:
+    """Contracts whose invoices wait for an outside tax engine: those sent as one wait together."""
+    if get_billing_settings(tx).taxes != "outside":
+        return set()
+    found: set[str] = set()
+    with tx.connection.transaction(force_rollback=True):
+        together = combined(tx, finals, last)
+        waits = unanswered(tx, together)
+    for each in together:
+        if each.header.id in waits:
+            question = waits[each.header.id]
+            questions[question.digest] = question
+            parts = each.inputs.get("parts", ())
+            found |= {part["contract"]["id"] for part in parts} or {each.header.contract}
+    return found

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from valorem.core.billing.taxes import TaxProvider
 from valorem.core.limits import Limits
 from valorem.core.payments.provider import PaymentProvider
 from valorem.core.workspace import Workspace
@@ -58,6 +59,7 @@ class Engine:
         warehouse: Where history is exported to; None keeps it in the database alone.
         payments: Whoever takes money, by name.
         vault: Seals secrets that are kept in the database; without one they are kept as they are.
+        taxes: An outside tax engine; None where there is none.
     """
 
     database: Database
@@ -66,6 +68,7 @@ class Engine:
     warehouse: Warehouse | None = None
     payments: Mapping[str, PaymentProvider] = field(default_factory=dict)
     vault: Vault = field(default_factory=Vault, repr=False)
+    taxes: TaxProvider | None = None
 
     @contextmanager
     def transaction(

@@ -43,6 +43,7 @@ from valorem.engine.measuring import measure_sources, read_at_once
 from valorem.engine.outcomes import amount_of, events_behind, read_outcomes, split_lines, with_lines
 from valorem.engine.sealing import rates_at
 from valorem.engine.tallies import TallyReader, recorded_tallies
+from valorem.engine.taxing import tax_problem
 from valorem.store.postgres import contracts, invoices, merging
 from valorem.store.postgres.invoices import InvoiceHeader, InvoiceStatus
 
@@ -57,12 +58,14 @@ class StoredInvoice:
         invoice: What it says; for a draft computed this instant.
         digest: SHA-256 (hex) of the canonical bytes; None for a draft.
         subjects: The subjects whose events it bills.
+        waits: Why a draft is not final although its grace is over; None where nothing stands in its way.
     """
 
     header: InvoiceHeader
     invoice: Invoice
     digest: str | None
     subjects: tuple[str, ...]
+    waits: str | None = None
     settled: SettledInvoice | None = None
 
 
@@ -168,12 +171,14 @@ def get_invoice(tx: Transaction, invoice: str) -> StoredInvoice:
         basis = basis_for(tx, header, row)
         if header.kind == "period":
             basis = ahead_of(tx, basis, row.next_index)
-        return StoredInvoice(header, invoice_at(tx, basis), None, basis.subjects)
+        found = invoice_at(tx, basis)
+        waits = tax_problem(tx, found, basis.terms.contract.time_zone)
+        return StoredInvoice(header, found, None, basis.subjects, waits)
     sealed = invoices.load_document(tx.connection, tx.workspace.id, header.id)
     assert sealed is not None  # written in the transaction that finalised it
     subjects = tuple(sealed.inputs.get("subjects", ()))
     settled = read_sealed(sealed.document)
-    return StoredInvoice(header, settled.invoice, sealed.digest.hex(), subjects, settled)
+    return StoredInvoice(header, settled.invoice, sealed.digest.hex(), subjects, settled=settled)
 
 
 def explain_line(

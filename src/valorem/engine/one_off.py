@@ -18,9 +18,11 @@ from valorem.core.periods import Interval
 from valorem.core.pricing.lines import Step
 from valorem.core.time import QUARTER_HOUR_S, quarter_hour_of
 from valorem.engine.customers import get_customer
-from valorem.engine.engine import Transaction
+from valorem.engine.engine import Engine, Transaction
 from valorem.engine.identifiers import new_id
-from valorem.engine.sealing import SERIES, Final, Manner, seal, written_lines
+from valorem.engine.sealing import SERIES, Final, Manner, seal, unanswered, written_lines
+from valorem.engine.settings import get_billing_settings
+from valorem.engine.taxing import ask_now
 from valorem.store.postgres import ingest, invoices
 from valorem.store.postgres.invoices import InvoiceHeader
 
@@ -74,8 +76,34 @@ def write_invoice(tx: Transaction, new: WrittenInvoice) -> InvoiceHeader:
         NotFoundError: If there is no such customer.
         InvalidInputError: Naming the field.
     """
-    customer = get_customer(tx, new.customer)
+    get_customer(tx, new.customer)
     last = invoices.lock_series(tx.connection, tx.workspace.id, SERIES)
+    header, invoice, manner = _draft(tx, new, index=last + 1)
+    invoices.insert_drafts(tx.connection, tx.workspace.id, [header], tx.now)
+    inputs = {**written_lines(invoice), "cutoff_seq": ingest.committed(tx.connection, tx.workspace.id)}
+    seal(tx, [Final(header, invoice, inputs, manner)], last)
+    final = invoices.load(tx.connection, tx.workspace.id, header.id)
+    assert final is not None  # sealed a moment ago
+    return final
+
+
+def ask_taxes(engine: Engine, workspace: int, new: WrittenInvoice) -> None:
+    """Ask an outside tax engine about an invoice that is about to be written, where the workspace has one.
+
+    Raises:
+        OverloadedError: Where it does not answer. Nothing was written.
+    """
+    with engine.transaction(workspace) as tx:
+        if get_billing_settings(tx).taxes != "outside":
+            return
+        draft, invoice, manner = _draft(tx, new, index=1)
+        waits = unanswered(tx, [Final(draft, invoice, {}, manner)])
+    for question in waits.values():
+        ask_now(engine, workspace, question.request)
+
+
+def _draft(tx: Transaction, new: WrittenInvoice, *, index: int) -> tuple[InvoiceHeader, Invoice, Manner]:
+    customer = get_customer(tx, new.customer)
     start = quarter_hour_of(tx.now) if new.start is None else new.start
     end = (
         max(start, quarter_hour_of(tx.now)) + timedelta(seconds=QUARTER_HOUR_S)
@@ -85,12 +113,12 @@ def write_invoice(tx: Transaction, new: WrittenInvoice) -> InvoiceHeader:
     if end <= start:
         raise InvalidInputError("it ends before it starts", field="end", hint="give a later instant")
     period = Interval(start, end)
-    invoice = _invoice(tx, new, customer.currency, period, index=last + 1)
+    invoice = _invoice(tx, new, customer.currency, period, index=index)
     header = InvoiceHeader(
         id=new_id("inv", part_of(tx.workspace.id, customer.key), tx.now),
         contract="",
         customer=customer.key,
-        index=last + 1,
+        index=index,
         kind="one_off",
         status="draft",
         number=None,
@@ -101,13 +129,8 @@ def write_invoice(tx: Transaction, new: WrittenInvoice) -> InvoiceHeader:
         finalise_at=tx.now,
         total=None,
     )
-    invoices.insert_drafts(tx.connection, tx.workspace.id, [header], tx.now)
     manner = Manner(customer.zone, tuple(line.tax_code for line in new.lines), new.terms, new.amounts)
-    inputs = {**written_lines(invoice), "cutoff_seq": ingest.committed(tx.connection, tx.workspace.id)}
-    seal(tx, [Final(header, invoice, inputs, manner)], last)
-    final = invoices.load(tx.connection, tx.workspace.id, header.id)
-    assert final is not None  # sealed a moment ago
-    return final
+    return header, invoice, manner
 
 
 @exact

@@ -20,6 +20,7 @@ from valorem.engine.engine import Engine, Transaction
 from valorem.engine.meters import revision_ids
 from valorem.engine.retrying import in_snapshot
 from valorem.engine.sealing import SERIES, Final, manner_of, seal
+from valorem.engine.settings import get_billing_settings
 from valorem.store.postgres import contract_edits, contracts, ingest, invoices, thresholds
 from valorem.store.postgres.contracts import ContractRow
 
@@ -60,7 +61,8 @@ def _waits(tx: Transaction, row: ContractRow) -> bool:
     if not _runs(contract, tx.now):
         return False
     earlier = contract_edits.first_draft(tx.connection, tx.workspace.id, contract.id)
-    if earlier is not None or row.next_index != period_index_at(contract, tx.now) + 1:
+    unfinished = thresholds.has_draft(tx.connection, tx.workspace.id, contract.id)
+    if unfinished or earlier is not None or row.next_index != period_index_at(contract, tx.now) + 1:
         return True
     meters = [priced.meter for priced in terms_for(tx, contract).priced]
     return pending(tx, list(revision_ids(tx, meters).values()))
@@ -96,6 +98,8 @@ def _bill(tx: Transaction, contract_id: str) -> int:
     covers = Cover(index, tx.now, contract_period(contract, index), None, final=False)
     header = replace(header_of(tx, contract, covers, f"progressive:{number}"), finalise_at=tx.now)
     invoices.insert_drafts(connection, workspace, [header], tx.now)
+    if get_billing_settings(tx).taxes == "outside":
+        return 0  # it is final when the tax engine has been asked
     inputs = inputs_of(basis, contracts.write_contract(contract), ingest.committed(connection, workspace))
     seal(tx, [Final(header, invoice, inputs, manner_of(basis.terms, invoice))], last)
     return 1

@@ -18,14 +18,15 @@ from valorem.core.billing.sealing import (
     SealedInvoice,
     seal_invoice,
     sealed_bytes,
+    tax_request,
     write_circumstances,
 )
 from valorem.core.billing.tax_codes import code_of
-from valorem.core.billing.tax_rates import TaxBook
+from valorem.core.billing.tax_rates import TaxBook, TaxRate
 from valorem.core.billing.taxes import TaxMode, TaxRounding
 from valorem.core.billing.terms import Terms
 from valorem.core.catalog.taxes import tax_book
-from valorem.core.errors import NotFoundError
+from valorem.core.errors import NotFoundError, UnprocessableError
 from valorem.core.ids import part_of
 from valorem.core.money import Rounding
 from valorem.core.numbers import ZERO, plain
@@ -34,6 +35,7 @@ from valorem.engine.catalog import catalog_at, current_catalog
 from valorem.engine.credits.paying import pay_with_credits
 from valorem.engine.engine import Transaction
 from valorem.engine.settings import get_billing_settings
+from valorem.engine.taxing import Question, known_rates
 from valorem.store.postgres import balances, customers, invoices, lives, outbox
 from valorem.store.postgres.invoices import InvoiceDocument, InvoiceHeader
 from valorem.store.postgres.invoices import SealedInvoice as SealedRow
@@ -116,6 +118,7 @@ def seal(tx: Transaction, finals: Sequence[Final], last: int) -> None:
         for key in balances.lock_many(connection, workspace, names)
     }
     replaces = lives.replaced(connection, workspace, [each.header.id for each in finals])
+    outside = settings.taxes == "outside"
     rows, settled, messages = [], [], []
     for number, each in enumerate(finals, start=last + 1):
         customer = each.header.customer
@@ -123,6 +126,8 @@ def seal(tx: Transaction, finals: Sequence[Final], last: int) -> None:
         name, details = billed[customer]
         about = _circumstances(each, settings, name, details, balance_of(entries).amount)
         about = _replacing(about, replaces.get(each.header.id))
+        if outside:
+            about = replace(about, rates=_told(tx, each.invoice, about))
         sealed = seal_invoice(each.invoice, about, book)
         sealing = partial(_sealed_with, each.invoice, about, book)
         if (prepaid := pay_with_credits(tx, each.header.id, each.invoice, sealing)) is not None:
@@ -142,6 +147,44 @@ def seal(tx: Transaction, finals: Sequence[Final], last: int) -> None:
     invoices.finalise(connection, workspace, rows)
     invoices.move_series(connection, workspace, SERIES, last + len(finals))
     outbox.put(connection, workspace, messages, tx.now)
+
+
+def unanswered(tx: Transaction, finals: Sequence[Final]) -> dict[str, Question]:
+    """The invoices that wait for an outside tax engine, by their draft, with what it has to be asked."""
+    settings = get_billing_settings(tx)
+    if settings.taxes != "outside" or not finals:
+        return {}
+    names = sorted({each.header.customer for each in finals})
+    billed = customers.load_billing(tx.connection, tx.workspace.id, names)
+    found = {}
+    for each in finals:
+        request = tax_request(
+            each.invoice, _circumstances(each, settings, *billed[each.header.customer], ZERO)
+        )
+        if request is not None:
+            rates, question = known_rates(tx, request)
+            if rates is None:
+                found[each.header.id] = question
+    return found
+
+
+def _told(tx: Transaction, invoice: Invoice, about: Circumstances) -> tuple[tuple[TaxRate, ...], ...]:
+    """What the outside engine answered about an invoice.
+
+    Raises:
+        UnprocessableError: Where it has not answered.
+    """
+    request = tax_request(invoice, about)
+    rates = None if request is None else known_rates(tx, request)[0]
+    if rates is None:
+        raise UnprocessableError(
+            "the tax engine has not been asked about this invoice"
+            if request is not None
+            else "nobody has said where the seller sits, so no tax engine can be asked",
+            field="taxes",
+            hint="set the seller's address: PUT /v1/settings/billing",
+        )
+    return tuple(rates)
 
 
 def _sealed_with(

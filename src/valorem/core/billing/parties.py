@@ -217,6 +217,7 @@ class BillingSettings(Part):
         notes: Paragraphs printed at the end of every document.
         terms: By when invoices must be paid, where the plan says nothing.
         dunning: Reminders; the built-in sequence where left out.
+        taxes: ``own`` rates of the catalog, or an ``outside`` tax engine; an invoice waits until that has answered.
     """
 
     seller: Seller | None = None
@@ -227,6 +228,7 @@ class BillingSettings(Part):
     ] = ()
     terms: TermsOfPayment = TermsOfPayment()
     dunning: Dunning | None = None
+    taxes: Literal["own", "outside"] = "own"
 
     @property
     def dunning_policy(self) -> DunningPolicy:

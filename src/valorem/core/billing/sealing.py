@@ -64,6 +64,7 @@ class Circumstances:
         codes: The tax code of each line, in order.
         replaces: The number of the void invoice that it is issued again for.
         prepaid: What prepaid credits pay of it.
+        rates: The taxes of each line, in order, where an outside engine told them; else the operator's own hold.
     """
 
     seller: Seller | None
@@ -78,6 +79,7 @@ class Circumstances:
     codes: tuple[str | None, ...]
     replaces: str | None = None
     prepaid: Prepaid | None = None
+    rates: tuple[tuple[TaxRate, ...], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ def seal_invoice(invoice: Invoice, about: Circumstances, book: TaxBook) -> Seale
         book: The rates in force.
     """
     issued_on = local_date(invoice.issued_at, about.zone)
-    rates = _rates(invoice, about, book, issued_on)
+    rates = _rates(invoice, about, book)
     lines = [
         Taxable(str(number), line.amount, of)
         for number, (line, of) in enumerate(zip(invoice.lines, rates, strict=True), 1)
@@ -149,21 +151,38 @@ def seal_invoice(invoice: Invoice, about: Circumstances, book: TaxBook) -> Seale
     )
 
 
-def _rates(invoice: Invoice, about: Circumstances, book: TaxBook, on: date) -> Sequence[tuple[TaxRate, ...]]:
+def tax_request(invoice: Invoice, about: Circumstances) -> TaxRequest | None:
+    """What a tax engine is asked about an invoice; ``None`` where the seller has not said where it sits."""
     seller = seller_party(about.seller)
-    if seller is None or not book.rules:
-        return [()] * len(invoice.lines)
-    request = TaxRequest(
+    if seller is None:
+        return None
+    issued_on = local_date(invoice.issued_at, about.zone)
+    return TaxRequest(
         seller=seller,
         buyer=buyer_party(about.buyer, seller),
-        on=on,
+        on=issued_on,
         currency=invoice.currency,
         lines=tuple(
             TaxedProduct(str(number), line.amount, code)
             for number, (line, code) in enumerate(zip(invoice.lines, about.codes, strict=True), 1)
         ),
-        reference=f"{invoice.contract}:{invoice.boundary_index}:{invoice.kind}",
+        reference=reference_of(invoice, issued_on),
     )
+
+
+def reference_of(invoice: Invoice, issued_on: date) -> str:
+    """Names the document, the same each time it is looked at before it is final."""
+    if not invoice.contract:
+        return f"{invoice.customer}:{issued_on.isoformat()}:{invoice.kind}"
+    return f"{invoice.contract}:{invoice.boundary_index}:{invoice.kind}"
+
+
+def _rates(invoice: Invoice, about: Circumstances, book: TaxBook) -> Sequence[tuple[TaxRate, ...]]:
+    if about.rates is not None:
+        return about.rates
+    request = tax_request(invoice, about)
+    if request is None or not book.rules:
+        return [()] * len(invoice.lines)
     found = OwnRates(book).rates(request)
     return [found[line.key] for line in request.lines]
 
@@ -301,6 +320,7 @@ def write_circumstances(about: Circumstances) -> dict[str, Any]:
         "rounding": about.rounding,
         "codes": list(about.codes),
         "replaces": about.replaces,
+        "rates": None if about.rates is None else [[write_rate(each) for each in of] for of in about.rates],
         "prepaid": None
         if about.prepaid is None
         else {
@@ -324,6 +344,7 @@ def read_circumstances(read: Mapping[str, Any]) -> Circumstances:
         rounding=read["rounding"],
         codes=tuple(read["codes"]),
         replaces=read["replaces"],
+        rates=_read_rates(read.get("rates")),
         prepaid=_read_prepaid(read.get("prepaid")),
     )
 
@@ -332,3 +353,7 @@ def _read_prepaid(read: Mapping[str, Any] | None) -> Prepaid | None:
     if read is None:
         return None
     return Prepaid(tuple(map(Decimal, read["lines"])), Decimal(read["after_tax"]))
+
+
+def _read_rates(read: Sequence[Sequence[Mapping[str, Any]]] | None) -> tuple[tuple[TaxRate, ...], ...] | None:
+    return None if read is None else tuple(tuple(read_rate(each) for each in of) for of in read)

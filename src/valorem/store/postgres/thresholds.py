@@ -34,6 +34,16 @@ def seen(connection: Connection, workspace: int, contracts: Sequence[str], commi
     )
 
 
+def has_draft(connection: Connection, workspace: int, contract: str) -> bool:
+    """Whether a progressive invoice of a contract is not final yet."""
+    row = connection.execute(
+        "SELECT 1 FROM invoice WHERE part = %s AND workspace = %s AND contract = %s AND status = 'draft'"
+        " AND kind LIKE 'progressive:%%' LIMIT 1",
+        (part_in(contract, "ctr"), workspace, contract),
+    ).fetchone()
+    return row is not None
+
+
 def next_number(connection: Connection, workspace: int, contract: str, index: int) -> int:
     """The number of a period's next progressive invoice, counted from 1."""
     row = connection.execute(
