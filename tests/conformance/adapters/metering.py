@@ -116,7 +116,8 @@ def unit_conversion(inputs: Inputs) -> dict[str, Any]:
         }
     )
     result = conversion.apply(Decimal(str(inputs["quantity"])))
-    return {"converted": result.converted, "invoiced": result.invoiced}
+    answers = {"converted": result.converted, "invoiced": result.invoiced}
+    return {key: answers[key] for key in inputs["case"].expected}
 
 
 @adapter("metric.expression")
