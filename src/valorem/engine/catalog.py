@@ -16,6 +16,7 @@ from valorem.store.postgres import catalogs, contracts
 from valorem.store.postgres.catalogs import CatalogVersion
 
 _CACHED_VERSIONS = 64
+_NEWEST = "newest catalog version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ def apply_catalog(
         return current
     version = CatalogVersion(newest + 1, catalog.digest(), dict(files), message, author, tx.now)
     catalogs.insert(tx.connection, tx.workspace.id, version)
+    tx.memo.pop(_NEWEST, None)
     activate(tx, catalog.meter_revisions())
     return version
 
@@ -176,7 +178,7 @@ def current_catalog(tx: Transaction) -> tuple[int, Catalog]:
     Raises:
         NotFoundError: Before the first apply.
     """
-    newest = catalogs.latest_version(tx.connection, tx.workspace.id)
+    newest = tx.once(_NEWEST, lambda: catalogs.latest_version(tx.connection, tx.workspace.id))
     return newest, catalog_at(tx, newest)
 
 

@@ -71,7 +71,12 @@ def _books(tx: Transaction, invoice: Invoice) -> Iterator[Book]:
 
 
 def _candidates(tx: Transaction, invoice: Invoice) -> set[str]:
-    found = {each.credit for each in store.accounts(tx.connection, tx.workspace.id, invoice.customer)}
+    connection, workspace = tx.connection, tx.workspace.id
+    found: set[str] = set()
+    # Most workspaces sell no credits: one look for all the invoices of a transaction. An account that is opened in it is
+    # one of a credit type that the catalog has, and so is found below.
+    if tx.once("credit accounts", lambda: store.any_accounts(connection, workspace)):
+        found = {each.credit for each in store.accounts(connection, workspace, invoice.customer)}
     try:
         _, catalog = current_catalog(tx)
     except NotFoundError:

@@ -228,12 +228,27 @@ def load(connection: Connection, place: Place, *, lock: bool = False) -> Account
 
 def accounts(connection: Connection, workspace: int, customer: str | None = None) -> list[Place]:
     """Every account, or a customer's."""
-    rows = connection.execute(
-        "SELECT workspace, customer, credit FROM credit_account WHERE workspace = %s"
-        " AND (%s::text IS NULL OR customer = %s) ORDER BY part, customer, credit",
-        (workspace, customer, customer),
-    )
+    if customer is None:
+        rows = connection.execute(
+            "SELECT workspace, customer, credit FROM credit_account WHERE workspace = %s"
+            " ORDER BY part, customer, credit",
+            (workspace,),
+        )
+    else:
+        rows = connection.execute(
+            "SELECT workspace, customer, credit FROM credit_account"
+            " WHERE part = %s AND workspace = %s AND customer = %s ORDER BY credit",
+            (part_of(workspace, customer), workspace, customer),
+        )
     return [Place(row["workspace"], row["customer"], row["credit"]) for row in rows]
+
+
+def any_accounts(connection: Connection, workspace: int) -> bool:
+    """Whether anybody has an account."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM credit_account WHERE workspace = %s) AS found", (workspace,)
+    ).fetchone()
+    return row is not None and bool(row["found"])
 
 
 def _account(row: Row) -> AccountRow:
