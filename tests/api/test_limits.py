@@ -139,11 +139,18 @@ def test_endpoints_keep_their_secret_to_themselves(client: Client) -> None:
 
 
 def test_an_upgrade_keeps_what_was_used_and_is_one_call(client: Client) -> None:
-    (contract,) = client.list_contracts(customer="ada").items
     for number in range(10):
         client.check("ada", "batch_jobs", consume=use(number))
     assert not client.check("ada", "batch_jobs").allowed
-    client.change_contract(contract.id, [{"kind": "plan", "plan": "business"}], effective="now")
+    seen = client.upgrade("ada", "business", preview=True)
+    assert seen.difference == Decimal("170.97")  # 22 of January's 31 days, and February in advance
+    done = client.upgrade("ada", "business", id="checkout-1")
+    assert client.upgrade("ada", "business", id="checkout-1").edit == done.edit
+    with pytest.raises(ApiError, match="already"):
+        client.upgrade("ada", "business")
+    with pytest.raises(ApiError) as unknown:
+        client.upgrade("ada", "nonesuch")
+    assert (unknown.value.status, unknown.value.field) == (404, "plan")
     after = client.check("ada", "batch_jobs").results[0]
     assert (after.allowed, after.used, after.limit) == (True, Decimal(10), Decimal(500))
 
@@ -172,3 +179,20 @@ def test_the_weekly_report_is_computed_from_what_happened(client: Client) -> Non
     assert "first success" in report.markdown
     assert report.html.startswith("<!doctype html>")
     assert {one.plan for one in report.margins} == {"free", "business"}
+
+
+def test_a_customer_s_own_budget_is_its_own_and_the_vendor_s_is_not(client: Client) -> None:
+    ours = client.create_budget("ada", 100)
+    own = client.create_budget("ada", 50, where={"user": "ann"}, kind="hard", as_customer=True)
+    assert (ours.set_by, own.set_by, own.where) == ("vendor", "customer", {"user": "ann"})
+    assert client.replace_budget("ada", own.id, 60, as_customer=True).amount == 60
+    for refused in (
+        lambda: client.replace_budget("ada", ours.id, 1, as_customer=True),
+        lambda: client.remove_budget("ada", ours.id, as_customer=True),
+    ):
+        with pytest.raises(ApiError) as error:
+            refused()
+        assert error.value.status == 403
+    client.remove_budget("ada", own.id, as_customer=True)
+    client.remove_budget("ada", ours.id)
+    assert client.list_budgets("ada").items == []

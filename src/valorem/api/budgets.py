@@ -50,9 +50,15 @@ class BudgetTerms(Body):
 
 
 class NewBudget(BudgetTerms):
-    """A budget for a customer."""
+    """A budget for a customer.
+
+    Attributes:
+        as_customer: Act with the customer's own rights, for a page of your own that it uses: the budget is its own, and
+            one of yours is refused.
+    """
 
     customer: Name
+    as_customer: bool = False
 
 
 class BudgetAnswer(Answer):
@@ -93,10 +99,10 @@ class BudgetAnswer(Answer):
 @router.post("", status_code=201, response_model=BudgetAnswer)
 def create_budget(body: NewBudget, caller: Writer) -> Response:
     """Set a budget for a customer."""
-    terms = body.model_dump(exclude={"customer"})
+    terms = body.model_dump(exclude={"customer", "as_customer"})
 
     def effect(tx: Transaction) -> BudgetAnswer:
-        made = budgets.set_budget(tx, body.customer, terms)
+        made = budgets.set_budget(tx, body.customer, terms, by_customer=body.as_customer)
         return BudgetAnswer.of_budget(made.id, made.budget)
 
     return caller.once(effect)
@@ -105,10 +111,10 @@ def create_budget(body: NewBudget, caller: Writer) -> Response:
 @router.put("/{budget}", response_model=BudgetAnswer)
 def replace_budget(budget: str, body: NewBudget, caller: Writer) -> Response:
     """Replace a budget's terms; what it has crossed stays crossed unless it has recovered."""
-    terms = body.model_dump(exclude={"customer"})
+    terms = body.model_dump(exclude={"customer", "as_customer"})
 
     def effect(tx: Transaction) -> BudgetAnswer:
-        made = budgets.set_budget(tx, body.customer, terms, budget=budget)
+        made = budgets.set_budget(tx, body.customer, terms, budget=budget, by_customer=body.as_customer)
         return BudgetAnswer.of_budget(made.id, made.budget)
 
     return caller.once(effect, status=200)
@@ -134,6 +140,12 @@ def list_budgets(caller: Reader, customer: Annotated[str, Query(max_length=255)]
 
 
 @router.delete("/{budget}", status_code=204)
-def remove_budget(budget: str, caller: Writer, customer: Annotated[str, Query(max_length=255)]) -> None:
+def remove_budget(
+    budget: str,
+    caller: Writer,
+    *,
+    customer: Annotated[str, Query(max_length=255)],
+    as_customer: Annotated[bool, Query(description="with the customer's own rights")] = False,
+) -> None:
     """Remove a budget."""
-    caller.acting(lambda tx: budgets.remove_budget(tx, customer, budget))
+    caller.acting(lambda tx: budgets.remove_budget(tx, customer, budget, by_customer=as_customer))

@@ -11,7 +11,7 @@ from valorem.api.access import Caller, Needs
 from valorem.api.contracts import ContractAnswer
 from valorem.api.invoices import InvoiceDocument
 from valorem.api.strict_json import StrictRoute
-from valorem.api.wire import Answer, Body, ExactOut, Instant, Name, Page, Text
+from valorem.api.wire import Answer, Body, Exact, ExactOut, Instant, Name, Page, Text
 from valorem.core.billing.canonical import write_invoice
 from valorem.core.billing.invoice import Invoice
 from valorem.core.contracts.edits import (
@@ -43,6 +43,7 @@ from valorem.engine import contract_changes, foretelling
 from valorem.engine.contract_changes import ChangeRequest
 from valorem.engine.contracts import get_contract
 from valorem.engine.engine import Transaction
+from valorem.engine.upgrading import Upgrade, preview_upgrade, upgrade
 
 router = APIRouter(prefix="/v1/contracts", tags=["contracts"], route_class=StrictRoute)
 Reader = Annotated[Caller, Depends(Needs("read"))]
@@ -121,6 +122,29 @@ class ChangeBody(Body):
     preview: bool = False
 
 
+class UpgradeBody(Body):
+    """Another plan for a customer, from now on; what was used stays used.
+
+    Attributes:
+        seats: How many there are to be, where the plan charges by seat.
+        id: Names the edit; the same again is the same edit.
+        invoiced: With the ``next`` invoice, or ``at_once`` with one of its own.
+        preview: Only show what it comes to; nothing is written.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"customer": "acme", "plan": "pro", "seats": {"seat": "3"}}]}
+    )
+
+    customer: Name
+    plan: Name
+    seats: Annotated[dict[Name, Exact], Field(max_length=20)] = Field(default_factory=dict)
+    reason: Annotated[Text, Field(max_length=500)] = "upgrade"
+    id: Annotated[Name, Field(max_length=100)] | None = None
+    invoiced: Literal["next", "at_once"] = "next"
+    preview: bool = False
+
+
 class ParkedAnswer(Answer):
     """Nothing of the contract is invoiced until somebody has looked; an edit with a ``release`` change lets it go on."""
 
@@ -187,6 +211,19 @@ def list_parked(caller: Reader) -> Page[ParkedAnswer]:
         return Page(items=[ParkedAnswer.model_validate(each) for each in contract_changes.list_parked(tx)])
 
 
+@router.post("/upgrade", status_code=201, response_model=ChangedAnswer | ChangePreviewAnswer)
+def upgrade_customer(body: UpgradeBody, caller: Writer) -> Response:
+    """Let a customer go on with another plan now, by its key alone; with ``preview`` see the money before and after."""
+    wanted = Upgrade(
+        body.customer, body.plan, body.seats, body.reason, body.id, at_once=body.invoiced == "at_once"
+    )
+    author = caller.principal.key_name
+    if body.preview:
+        with caller.engine.transaction(caller.workspace.id) as tx:
+            return _previewed(preview_upgrade(tx, wanted, author), tx.now)
+    return caller.once(lambda tx: ChangedAnswer(**_changed(upgrade(tx, wanted, author), tx.now)))
+
+
 @router.post("/{contract_id}/changes", status_code=201, response_model=ChangedAnswer | ChangePreviewAnswer)
 def change_contract(contract_id: Id, body: ChangeBody, caller: Writer) -> Response:
     """Change a contract by one atomic edit, or with ``preview`` see the money before and after."""
@@ -194,13 +231,7 @@ def change_contract(contract_id: Id, body: ChangeBody, caller: Writer) -> Respon
     if body.preview:
         with caller.engine.transaction(caller.workspace.id) as tx:
             found = foretelling.preview_change(tx, contract_id, _request(tx, contract_id, body), author)
-            answer = ChangePreviewAnswer(
-                **_changed(found.changed, tx.now),
-                before=[_document(each) for each in found.before],
-                after=[_document(each) for each in found.after],
-                difference=found.difference,
-            )
-        return Response(answer.model_dump_json(), 200, media_type="application/json")
+            return _previewed(found, tx.now)
     return caller.once(
         lambda tx: ChangedAnswer(
             **_changed(
@@ -242,6 +273,16 @@ def _request(tx: Transaction, contract_id: str, body: ChangeBody) -> ChangeReque
         for each in body.changes
     )
     return ChangeRequest(changes, effective, body.reason, body.id, body.invoiced)
+
+
+def _previewed(found: foretelling.ChangePreview, now: datetime) -> Response:
+    answer = ChangePreviewAnswer(
+        **_changed(found.changed, now),
+        before=[_document(each) for each in found.before],
+        after=[_document(each) for each in found.after],
+        difference=found.difference,
+    )
+    return Response(answer.model_dump_json(), 200, media_type="application/json")
 
 
 def _changed(changed: contract_changes.Changed, now: datetime) -> dict[str, Any]:

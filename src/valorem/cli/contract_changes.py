@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from valorem.cli.output import Json, cell, money, say, show_json, table
-from valorem.cli.parameters import an_instant
+from valorem.cli.parameters import an_instant, pairs
 from valorem.cli.session import client_of
 from valorem.client.contract_values import ContractChange
 from valorem.client.values import InvoiceDocument
@@ -52,6 +52,32 @@ def change_plan(
     """Put it on another plan: up, down, or sideways. Without --at the plan's policy says when."""
     change = {"kind": "plan", "plan": plan, "catalog_version": catalog_version, "every": every}
     do(context, contract, change, at, reason, at_once=invoice_at_once, preview=preview, as_json=as_json)
+
+
+@app.command()
+def upgrade(
+    context: typer.Context,
+    customer: Annotated[str, typer.Argument(help="The customer's key; its running contract changes.")],
+    plan: Annotated[str, typer.Argument(help="The plan it goes to.")],
+    seats: Annotated[list[str] | None, typer.Option(help="key=quantity; may be repeated.")] = None,
+    at_once: Annotated[bool, typer.Option("--at-once", help="Invoice what it costs at once.")] = False,
+    reason: Reason = "upgrade",
+    preview: Preview = False,
+    as_json: Json = False,
+) -> None:
+    """Let a customer go on with another plan now; what was used stays used."""
+    done = client_of(context).upgrade(
+        customer,
+        plan,
+        seats=pairs(seats, "--seats"),
+        reason=reason,
+        invoiced="at_once" if at_once else "next",
+        preview=preview,
+    )
+    if as_json:
+        show_json(done)
+    else:
+        _show(done)
 
 
 @app.command(name="seats")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from valorem.client import contract_values as v
@@ -40,6 +41,39 @@ def change_contract(
     }
     path = f"/v1/contracts/{quoted(contract_id)}/changes"
     return Call("POST", path, v.ContractChange, body=body, once=not preview)
+
+
+def upgrade(
+    customer: str,
+    plan: str,
+    *,
+    seats: Mapping[str, Decimal | int | str] | None = None,
+    reason: str = "upgrade",
+    id: str | None = None,  # noqa: A002 - the field's name on the wire
+    invoiced: str = "next",
+    preview: bool = False,
+) -> Call[v.ContractChange]:
+    """Let a customer go on with another plan now; what was used stays used.
+
+    Args:
+        customer: Its key; its running contract changes.
+        plan: The plan's key.
+        seats: How many there are to be, where the plan charges by seat.
+        reason: For whoever reads the history.
+        id: Names the edit; the same again is the same edit.
+        invoiced: With the ``next`` invoice, or ``at_once`` with one of its own.
+        preview: Write nothing, and see the money before and after.
+    """
+    body = {
+        "customer": customer,
+        "plan": plan,
+        "seats": dict(seats or {}),
+        "reason": reason,
+        "id": id,
+        "invoiced": invoiced,
+        "preview": preview,
+    }
+    return Call("POST", "/v1/contracts/upgrade", v.ContractChange, body=body, once=not preview)
 
 
 def contract_history(contract_id: str, *, as_of: datetime | None = None) -> Call[v.ContractHistory]:
@@ -116,6 +150,7 @@ class ContractMethods:
     """These calls as methods."""
 
     change_contract = Method(change_contract)
+    upgrade = Method(upgrade)
     contract_history = Method(contract_history)
     list_parked_contracts = Method(list_parked_contracts)
     get_account = Method(get_account)

@@ -118,10 +118,14 @@ def create_budget(
     where: Mapping[str, str] | None = None,
     at: Sequence[str] | None = None,
     name: str | None = None,
+    as_customer: bool = False,
 ) -> Call[v.Budget]:
-    """Set a budget for a customer; a hard one stops further use."""
+    """Set a budget for a customer; a hard one stops further use.
+
+    With ``as_customer`` it is done with the customer's own rights, and is its own.
+    """
     terms = {"window": window, "kind": kind, "of": of, "meter": meter, "where": where, "at": at, "name": name}
-    body = {"customer": customer, "amount": amount, **terms}
+    body = {"customer": customer, "amount": amount, "as_customer": as_customer, **terms}
     return Call("POST", "/v1/budgets", v.Budget, body=body, once=True)
 
 
@@ -137,10 +141,11 @@ def replace_budget(
     where: Mapping[str, str] | None = None,
     at: Sequence[str] | None = None,
     name: str | None = None,
+    as_customer: bool = False,
 ) -> Call[v.Budget]:
     """Replace a budget's terms; what it has crossed stays crossed unless it has recovered."""
     terms = {"window": window, "kind": kind, "of": of, "meter": meter, "where": where, "at": at, "name": name}
-    body = {"customer": customer, "amount": amount, **terms}
+    body = {"customer": customer, "amount": amount, "as_customer": as_customer, **terms}
     return Call("PUT", f"/v1/budgets/{quoted(budget)}", v.Budget, body=body, once=True)
 
 
@@ -149,9 +154,10 @@ def list_budgets(customer: str) -> Call[Page[v.Budget]]:
     return Call("GET", "/v1/budgets", Page[v.Budget], query={"customer": customer})
 
 
-def remove_budget(customer: str, budget: str) -> Call[None]:
+def remove_budget(customer: str, budget: str, *, as_customer: bool = False) -> Call[None]:
     """Remove a budget."""
-    return Call("DELETE", f"/v1/budgets/{quoted(budget)}", type(None), query={"customer": customer})
+    query = {"customer": customer, "as_customer": "true" if as_customer else None}
+    return Call("DELETE", f"/v1/budgets/{quoted(budget)}", type(None), query=query)
 
 
 def list_crossings(*, customer: str | None = None, limit: int | None = None) -> Call[Page[v.Crossing]]:

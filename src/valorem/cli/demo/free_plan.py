@@ -52,7 +52,7 @@ def play_free_plan(client: Client) -> bool:
     files = dict(_files())
     client.apply_catalog(files, message="A free plan", author="demo")
     client.create_customer("ada", "Ada's Archive", "USD")
-    contract = client.create_contract("ada", "free", start=START)
+    client.create_contract("ada", "free", start=START)
     client.advance_clock(to=START + timedelta(hours=9))
     say("plan free: 10 summaries a day, 100 a month; the prompt offers pro\n", "bold")
     with _told(client) as told:
@@ -68,7 +68,7 @@ def play_free_plan(client: Client) -> bool:
         asked = client.check("ada", "summaries")
         ok = ok and denied.consumed == "denied" and not asked.allowed and told.wait_for("paywall.hit")
         began = time.monotonic()
-        client.change_contract(contract.id, [{"kind": "plan", "plan": "pro"}], effective="now")
+        client.upgrade("ada", "pro")
         upgraded = _summarise(client, _FREE_A_DAY)
         took_ms = (time.monotonic() - began) * 1000
         say(f"\nupgraded by one call; the same summary goes through {took_ms:.0f} ms later", "bold green")
