@@ -32,6 +32,7 @@ WITHOUT_IMPORT = {
     "mypy",
     "ruff",
     "towncrier",
+    "pytest-xdist",  # the tests on every core
     "chdb",  # behind clickhouse-connect
     "mkdocs-material",
     "jsonschema",  # tests skip where it is not there
