@@ -1,22 +1,37 @@
-"""Credits: holds and settlements a second on one hot account and on 1,000, beside the bare conditional UPDATE."""
+"""Credits: holds and settlements a second on one hot account and on 1,000, beside the bare conditional UPDATE.
 
+All run in the same database one after the other, with as many connections as the row beside. *By replay* is the same with
+the row's own decision switched off, as after every event of the account. The last rows read balances: at rest, while
+events of other customers come in at half of what the machine takes, and of an account with ten thousand grants behind it.
+"""
+
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from unittest.mock import patch
 
 import psycopg
 
 from bench.frame import Fresh, Measurement, percentile
+from bench.ingest import METERS, requests
+from valorem.core.ledger.grants import Grant
 from valorem.engine.catalog import apply_catalog
 from valorem.engine.contracts import NewContract, create_contract
+from valorem.engine.credits import holding
+from valorem.engine.credits.closing import tend_credits
 from valorem.engine.credits.granting import NewGrant, give_grant
 from valorem.engine.credits.holding import place_hold, settle_hold
 from valorem.engine.credits.reading import balance
 from valorem.engine.customers import create_customer
 from valorem.engine.engine import Engine
+from valorem.engine.ingest import Ingestor
+from valorem.engine.meters import activate
 from valorem.engine.workspaces import create_workspace
+from valorem.store.postgres import credits as store
+from valorem.store.postgres.credits import Place
 from valorem.store.postgres.database import Database
 
 CATALOG = {
@@ -25,23 +40,29 @@ CATALOG = {
 }
 ACCOUNTS = 1000
 SECONDS = 6.0
-THREADS = 8
+THREADS = 4
+PAST_GRANTS = 10_000
 
 
 def run(fresh: Fresh) -> Iterator[Measurement]:
     """Every case on one fresh database."""
     url = fresh()
-    yield _bare(url)
-    database = Database(url, size=THREADS + 4)
+    database = Database(url, size=THREADS + 6)
     engine = Engine(database, lambda: datetime.now(UTC))
     try:
         workspace = create_workspace(engine, name="bench", kind="live").id
         _furnish(engine, workspace)
-        yield _holds(engine, workspace, "1 hot account, 1 thread", threads=1, accounts=1)
-        yield _holds(
-            engine, workspace, f"1,000 accounts, {THREADS} threads", threads=THREADS, accounts=ACCOUNTS
-        )
-        yield _reads(engine, workspace)
+        _prepare_bare(url)
+        for threads, accounts in ((1, 1), (THREADS, 1), (THREADS, ACCOUNTS)):
+            said = f"{accounts:,} account{'s' if accounts > 1 else ''}, {threads} connection{'s' if threads > 1 else ''}"
+            yield _bare(url, f"bare UPDATE: {said}", threads, accounts)
+            yield _holds(engine, workspace, f"hold, settle: {said}", threads=threads, accounts=accounts)
+        with patch.object(holding, "quick", lambda _tx, _place: None):
+            yield _holds(engine, workspace, "by replay: 1,000 accounts, 4 connections", THREADS, ACCOUNTS)
+        yield _reads(engine, workspace, "balance read", _any_account)
+        yield from _reads_while_events_come(engine, workspace)
+        _give_a_past(engine, workspace)
+        yield _reads(engine, workspace, f"balance read, {PAST_GRANTS:,} grants behind it", lambda _: "rich")
     finally:
         database.close()
 
@@ -49,14 +70,35 @@ def run(fresh: Fresh) -> Iterator[Measurement]:
 def _furnish(engine: Engine, workspace: int) -> None:
     with engine.transaction(workspace) as tx:
         apply_catalog(tx, CATALOG, message="bench", author="bench")
+        activate(tx, METERS)
     for number in range(ACCOUNTS):
-        with engine.transaction(workspace) as tx:
-            create_customer(tx, key=f"c{number}", name="c", currency="USD")
-            create_contract(tx, NewContract(customer=f"c{number}", plan="bare"))
-            give_grant(tx, NewGrant(f"c{number}", "ai", Decimal(10**9)))
+        _customer(engine, workspace, f"c{number}")
 
 
-def _holds(engine: Engine, workspace: int, name: str, *, threads: int, accounts: int) -> Measurement:
+def _customer(engine: Engine, workspace: int, key: str) -> None:
+    with engine.transaction(workspace) as tx:
+        create_customer(tx, key=key, name="c", currency="USD")
+        create_contract(tx, NewContract(customer=key, plan="bare"))
+        give_grant(tx, NewGrant(key, "ai", Decimal(10**9)))
+
+
+def _give_a_past(engine: Engine, workspace: int) -> None:
+    """Grants that ended in the year before, recorded as they would have been, in periods that are closed."""
+    _customer(engine, workspace, "rich")
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    place = Place(workspace, "rich", "ai")
+    ended = (now - timedelta(days=40 + number % 330) for number in range(PAST_GRANTS))
+    grants = [
+        Grant(f"past-{number:05}", Decimal(100), at - timedelta(days=30), at)
+        for number, at in enumerate(ended)
+    ]
+    with engine.transaction(workspace) as tx:
+        store.record_grants(tx.connection, place, grants, now)
+        store.wake(tx.connection, workspace, "rich", now)
+    tend_credits(engine, workspace)
+
+
+def _holds(engine: Engine, workspace: int, name: str, threads: int, accounts: int) -> Measurement:
     def pair(thread: int, turn: int) -> None:
         customer, hold = f"c{(turn * threads + thread) % accounts}", f"{name}-{thread}-{turn}"
         with engine.transaction(workspace) as tx:
@@ -66,33 +108,80 @@ def _holds(engine: Engine, workspace: int, name: str, *, threads: int, accounts:
         with engine.transaction(workspace) as tx:
             settle_hold(tx, customer=customer, credit="ai", id=hold, used=Decimal(3))
 
-    took = _measured(pair, threads)
-    return Measurement(name, _figures(took, 2))
+    return Measurement(name, _figures(_measured(pair, threads), 2))
 
 
-def _reads(engine: Engine, workspace: int) -> Measurement:
-    def read(thread: int, turn: int) -> None:
+def _any_account(turn: int) -> str:
+    return f"c{turn % ACCOUNTS}"
+
+
+def _reads(engine: Engine, workspace: int, name: str, whose: Callable[[int], str]) -> Measurement:
+    def read(_thread: int, turn: int) -> None:
         with engine.transaction(workspace, snapshot=True, read_only=True) as tx:
-            balance(tx, f"c{(turn + thread) % ACCOUNTS}", "ai")
+            balance(tx, whose(turn), "ai")
 
-    return Measurement("balance read, 1 thread", _figures(_measured(read, 1), 1))
+    return Measurement(name, _figures(_measured(read, 1), 1))
 
 
-def _bare(url: str) -> Measurement:
-    """What Postgres itself does of two conditional updates, each a transaction of its own."""
-    with psycopg.connect(
-        url.replace("postgresql+psycopg://", "postgresql://"), autocommit=True
-    ) as connection:
+def _reads_while_events_come(engine: Engine, workspace: int) -> Iterator[Measurement]:
+    ingestor = Ingestor(engine)
+    try:
+        batches = iter(requests(1000, 400_000, now=datetime.now(UTC), prefix="most"))
+        began, sent = time.perf_counter(), 0
+        while time.perf_counter() - began < SECONDS:
+            ingestor.ingest(workspace, next(batches))
+            sent += 1000
+        most = sent / (time.perf_counter() - began)
+        over = threading.Event()
+
+        def half() -> None:
+            paced = iter(requests(1000, 400_000, now=datetime.now(UTC), prefix="half"))
+            due = time.perf_counter()
+            while not over.is_set():
+                ingestor.ingest(workspace, next(paced))
+                due += 2000 / most
+                over.wait(max(0.0, due - time.perf_counter()))
+
+        other = threading.Thread(target=half)
+        other.start()
+        try:
+            yield _reads(engine, workspace, f"the same, beside {most / 2:,.0f} events/s", _any_account)
+        finally:
+            over.set()
+            other.join()
+    finally:
+        ingestor.drain()
+
+
+def _prepare_bare(url: str) -> None:
+    with _connection(url) as connection:
         connection.execute("CREATE TABLE bare (id integer PRIMARY KEY, available numeric NOT NULL)")
-        connection.execute("INSERT INTO bare VALUES (1, 1000000000)")
+        connection.execute(
+            "INSERT INTO bare SELECT number, 1000000000 FROM generate_series(0, %s) AS number",
+            (ACCOUNTS - 1,),
+        )
 
-        def pair(_thread: int, _turn: int) -> None:
-            for _ in range(2):
-                connection.execute(
-                    "UPDATE bare SET available = available - 3 WHERE id = 1 AND available >= 3"
-                )
 
-        return Measurement("bare conditional UPDATE, 1 connection", _figures(_measured(pair, 1), 2))
+def _bare(url: str, name: str, threads: int, accounts: int) -> Measurement:
+    """What Postgres itself does of two conditional updates, each a transaction of its own."""
+    connections = [_connection(url) for _ in range(threads)]
+
+    def pair(thread: int, turn: int) -> None:
+        for _ in range(2):
+            connections[thread].execute(
+                "UPDATE bare SET available = available - 3 WHERE id = %s AND available >= 3",
+                ((turn * threads + thread) % accounts,),
+            )
+
+    try:
+        return Measurement(name, _figures(_measured(pair, threads), 2))
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def _connection(url: str) -> "psycopg.Connection[tuple[object, ...]]":
+    return psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://"), autocommit=True)
 
 
 def _measured(act: Callable[[int, int], None], threads: int) -> list[float]:

@@ -177,7 +177,7 @@ def test_the_job_grants_to_whoever_nobody_looked_at(shop: CreditShop) -> None:
         assert [grant.amount for grant in list_grants(tx, "quiet", "ai")] == [200]
 
 
-def test_nobody_changes_or_removes_an_entry(shop: CreditShop) -> None:
+def test_b10_nobody_changes_or_removes_an_entry(shop: CreditShop) -> None:
     shop.sell("acme", "bare")
     shop.give("acme", 100)
     shop.tend_all()

@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from multiprocessing.context import SpawnContext
+from types import SimpleNamespace
 
+import psycopg
 import pytest
 
 from tests.engine.billing import JANUARY, Shops, shops
@@ -21,6 +23,7 @@ from valorem.engine.credits.holding import HoldState, place_hold, settle_hold
 from valorem.engine.credits.ledger import tend
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.retrying import in_snapshot
+from valorem.store.postgres import database as store
 from valorem.store.postgres.credits import Place
 from valorem.store.postgres.database import Database
 
@@ -38,6 +41,9 @@ def spend(url: str, workspace: int, worker: int, isolation: str) -> int:
     """Hold and settle odd amounts until nothing is left; how much was used."""
     database = Database(url, size=2)
     engine = Engine(database, lambda: datetime.now(JANUARY.tzinfo))
+    if isolation == "serializable":
+        stricter = SimpleNamespace(REPEATABLE_READ=psycopg.IsolationLevel.SERIALIZABLE)
+        setattr(store, "IsolationLevel", stricter)  # noqa: B010 - of this process alone
 
     def run(verb: Callable[[Transaction], HoldState]) -> HoldState:
         if isolation == "read committed":
@@ -88,8 +94,8 @@ def shop_with(opened: Shops, amount: int) -> CreditShop:
     return shop
 
 
-@pytest.mark.parametrize("isolation", ["read committed", "repeatable read"])
-def test_eight_processes_never_overspend(opened: Shops, isolation: str) -> None:
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+def test_b1_eight_processes_never_overspend(opened: Shops, isolation: str) -> None:
     shop = shop_with(opened, BALANCE)
     url = shop.engine.database.url
     with pool(multiprocessing.get_context("spawn")) as workers:
@@ -104,7 +110,7 @@ def test_eight_processes_never_overspend(opened: Shops, isolation: str) -> None:
     assert shop.problems() == []
 
 
-def test_one_crossing_buys_once_whoever_looks(opened: Shops) -> None:
+def test_b16_one_crossing_buys_once_whoever_looks(opened: Shops) -> None:
     shop = shop_with(opened, 100)
     with shop.engine.transaction(shop.workspace) as tx:
         rule = RechargeRule("auto", Decimal(50), target=Decimal(300))

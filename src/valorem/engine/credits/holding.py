@@ -15,7 +15,7 @@ from valorem.core.ledger.replay import spendable
 from valorem.core.ledger.scope import UNSPECIFIED, Workload
 from valorem.engine.credits.accounts import MOMENT, Book, locked
 from valorem.engine.credits.keeping import keep
-from valorem.engine.credits.quick import place_quickly, quick, resolve_quickly
+from valorem.engine.credits.quick import find_quickly, place_quickly, quick, resolve_quickly
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.store.postgres import holds as store
@@ -110,10 +110,10 @@ def settle_hold(tx: Transaction, *, customer: str, credit: str, id: str, used: D
     """
     place = Place(tx.workspace.id, customer, credit)
     ready = quick(tx, place)
-    if ready is not None:
-        known = _known(tx, place, id)
+    if ready is not None and (quickly := find_quickly(tx, ready, id)) is not None:
+        known, parts = quickly
         found = core.settle(known, used, now=ready.at, policies=ready.policies)
-        if (standing := resolve_quickly(tx, ready, known, found)) is not None:
+        if (standing := resolve_quickly(tx, ready, parts, found)) is not None:
             return HoldState(found, standing.available, standing.held, verdict_on(found, ready.policies))
     with locked(tx, place) as book:
         known = _known(tx, place, id)
@@ -131,10 +131,10 @@ def release_hold(tx: Transaction, *, customer: str, credit: str, id: str) -> Hol
     """
     place = Place(tx.workspace.id, customer, credit)
     ready = quick(tx, place)
-    if ready is not None:
-        known = _known(tx, place, id)
+    if ready is not None and (quickly := find_quickly(tx, ready, id)) is not None:
+        known, parts = quickly
         found = core.release(known, now=ready.at)
-        if (standing := resolve_quickly(tx, ready, known, found)) is not None:
+        if (standing := resolve_quickly(tx, ready, parts, found)) is not None:
             return HoldState(found, standing.available, standing.held, verdict_on(found, ready.policies))
     with locked(tx, place) as book:
         known = _known(tx, place, id)

@@ -16,7 +16,7 @@ from valorem.core.ledger.holds import Hold
 from valorem.core.ledger.policies import CreditPolicies
 from valorem.core.ledger.recharge import RechargeState
 from valorem.core.ledger.scope import Workload
-from valorem.core.ledger.standing import Standing
+from valorem.core.ledger.standing import Parts, Standing
 from valorem.core.numbers import plain
 from valorem.core.time import parse_instant, write_instant
 from valorem.engine.credits.accounts import Book
@@ -24,7 +24,7 @@ from valorem.engine.credits.telling import tell
 from valorem.engine.credits.waking import steady_until
 from valorem.engine.engine import Transaction
 from valorem.store.postgres import credits as store
-from valorem.store.postgres import holds
+from valorem.store.postgres import holds, quick_holds
 from valorem.store.postgres.credits import AccountRow, Place
 from valorem.store.postgres.top_ups import TopUp
 
@@ -52,7 +52,7 @@ class Quick:
 
 def quick(tx: Transaction, place: Place) -> Quick | None:
     """Lock an account's row, and see whether it decides by itself; None where the replay must be asked."""
-    found = store.lock_quickly(tx.connection, place)
+    found = quick_holds.lock(tx.connection, place)
     if found is None:
         return None
     row, written = found
@@ -70,40 +70,47 @@ def quick(tx: Transaction, place: Place) -> Quick | None:
 def place_quickly(
     tx: Transaction, account: Quick, name: str, amount: Decimal, lasts: timedelta, work: Workload
 ) -> tuple[Hold, Standing] | None:
-    """Decide a new hold; None where the replay must be asked."""
-    available = account.standing.admits(work, account.policies)
+    """Decide a new hold; None where the replay must be asked: for a refusal too, as that is to be told exactly."""
     hold = core.hold(
         name,
         amount,
-        available=available,
+        available=account.standing.admits(work, account.policies),
         now=account.at,
         lasts=lasts,
         work=work,
         policies=account.policies,
     )
-    hold = replace(hold, expires=max(tx.now + lasts, account.at + _MOMENT))
-    after, parts = account.standing, lots.Parts()
-    if hold.open:
-        after, parts = lots.place(account.standing, amount, work)
-        if not _keeps_quiet(account, after):
-            return None
-    if not holds.insert(tx.connection, account.row.place, hold, parts):
+    if not hold.open:
         return None
-    if hold.open:
-        _store(tx, account, after, hold.expires)
+    hold = replace(hold, expires=max(tx.now + lasts, account.at + _MOMENT))
+    after, parts = lots.place(account.standing, amount, work)
+    if not _keeps_quiet(account, after):
+        return None
+    row = _moved(account, after, hold.expires)
+    if not quick_holds.place_hold(tx.connection, row, hold, parts):
+        return None
+    tell(tx, account.row, row, after.granted)
     return hold, after
 
 
-def resolve_quickly(tx: Transaction, account: Quick, known: Hold, found: Hold) -> Standing | None:
-    """Settle or release a hold whose parts are known; None where the replay must be asked."""
-    parts = holds.parts_of(tx.connection, account.row.place, known.id)
-    if parts is None or not known.open:
+def find_quickly(tx: Transaction, account: Quick, name: str) -> tuple[Hold, Parts] | None:
+    """An open hold and from which lots it takes its credits; None where the replay must be asked."""
+    found = quick_holds.find(tx.connection, account.row.place, name)
+    if found is None or not found[0].open:
         return None
-    after = lots.resolve(account.standing, parts, found.settled, known.work)
+    hold, parts = found
+    return None if parts is None else (hold, parts)
+
+
+def resolve_quickly(tx: Transaction, account: Quick, parts: Parts, found: Hold) -> Standing | None:
+    """Settle or release a hold; None where the replay must be asked."""
+    after = lots.resolve(account.standing, parts, found.settled, found.work)
     if not _keeps_quiet(account, after):
         return None
-    holds.resolve(tx.connection, account.row.place, found)
-    _store(tx, account, after, None)
+    row = _moved(account, after, None)
+    if not quick_holds.resolve_hold(tx.connection, row, found):
+        return None
+    tell(tx, account.row, row, after.granted)
     return after
 
 
@@ -179,13 +186,12 @@ def _keeps_quiet(account: Quick, after: Standing) -> bool:
     )
 
 
-def _store(tx: Transaction, account: Quick, after: Standing, expires: datetime | None) -> None:
-    """Write the row; a new hold ends what is certain when it expires, as its credits are free again then."""
+def _moved(account: Quick, after: Standing, expires: datetime | None) -> AccountRow:
+    """The row after a decision; a new hold ends what is certain when it expires, as its credits are free again then."""
     before = account.row
     assert before.standing is not None  # else nothing would have been decided
     assert before.steady_until is not None  # the same
-    until = before.steady_until if expires is None else min(before.steady_until, expires)
-    row = replace(
+    return replace(
         before,
         available=after.available,
         held=after.held,
@@ -193,11 +199,9 @@ def _store(tx: Transaction, account: Quick, after: Standing, expires: datetime |
         version=before.version + 1,
         as_of=account.at,
         counted=account.counted,
-        steady_until=until,
+        steady_until=before.steady_until if expires is None else min(before.steady_until, expires),
         standing={**before.standing, "lots": lots.write_lots(after)},
     )
-    store.store_quickly(tx.connection, row)
-    tell(tx, before, row, after.granted)
 
 
 def _keep_parts(tx: Transaction, book: Book, account: Account) -> None:

@@ -46,7 +46,7 @@ WHERE workspace = %s AND revision = ANY(%s) AND bucket >= %s
 """
 
 
-_WRITTEN: LiteralString = """
+WRITTEN: LiteralString = """
 SELECT coalesce((SELECT seq FROM ingest_cursor WHERE part = 0 AND workspace = %s), 0) || ':'
         || coalesce((SELECT sum(done_seq) FROM meter_backfill WHERE workspace = %s), 0) AS seen_counted,
     coalesce((SELECT max(version) FROM catalog_version WHERE workspace = %s), 0)::text AS seen_catalog
@@ -287,47 +287,6 @@ def store(connection: Connection, row: AccountRow) -> None:
     )
 
 
-_QUICK: LiteralString = (
-    "available, held, overage, version, as_of, counted, steady_until, standing, stamp, booked, tend_at"
-)
-
-
-def lock_quickly(connection: Connection, place: Place) -> tuple[AccountRow, Written] | None:
-    """What an account's row decides by, locked, and how far the workspace has come; None where there is no row.
-
-    It has nothing of the ledger and of closed periods, so it is not to be written by :func:`store`.
-    """
-    row = connection.execute(
-        f"SELECT {_QUICK}, seen_counted, seen_catalog FROM credit_account,"
-        f" LATERAL ({_WRITTEN}) AS seen WHERE {_ACCOUNT} FOR UPDATE OF credit_account",
-        (place.workspace, place.workspace, place.workspace, *place.key),
-    ).fetchone()
-    if row is None:
-        return None
-    seen = Written(row["seen_counted"], row["seen_catalog"])
-    names = [name.strip() for name in _QUICK.split(",")]
-    return AccountRow(place, **{name: row[name] for name in names}), seen
-
-
-def store_quickly(connection: Connection, row: AccountRow) -> None:
-    """Write what a decision by the row alone has changed; the caller holds its lock."""
-    connection.execute(
-        "UPDATE credit_account SET available = %s, held = %s, overage = %s, version = %s, as_of = %s, counted = %s,"
-        f" steady_until = %s, standing = %s WHERE {_ACCOUNT}",
-        (
-            row.available,
-            row.held,
-            row.overage,
-            row.version,
-            row.as_of,
-            row.counted,
-            row.steady_until,
-            None if row.standing is None else Jsonb(dict(row.standing)),
-            *row.place.key,
-        ),
-    )
-
-
 def grants(
     connection: Connection, place: Place, *, since: datetime | None = None, also: Sequence[str] = ()
 ) -> list[Grant]:
@@ -492,7 +451,7 @@ def buckets(
 
 def written(connection: Connection, workspace: int) -> Written:
     """How far a workspace has come."""
-    row = connection.execute(_WRITTEN, (workspace, workspace, workspace)).fetchone()
+    row = connection.execute(WRITTEN, (workspace, workspace, workspace)).fetchone()
     assert row is not None  # it has no FROM
     return Written(row["seen_counted"], row["seen_catalog"])
 

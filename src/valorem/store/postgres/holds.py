@@ -19,25 +19,14 @@ def find(connection: Connection, place: Place, name: str) -> Hold | None:
     row = connection.execute(
         f"SELECT * FROM credit_hold WHERE {_ACCOUNT} AND id = %s", (*place.key, name)
     ).fetchone()
-    return None if row is None else _hold(row)
+    return None if row is None else read_hold(row)
 
 
-def insert(connection: Connection, place: Place, hold: Hold, parts: Parts | None = None) -> bool:
-    """Keep a new record, refused ones too: the same id always gets the same answer.
-
-    Args:
-        connection: The connection.
-        place: Whose it is.
-        hold: The record.
-        parts: From which lots it takes its credits, where that is known.
-
-    Returns:
-        Whether it is new; one of the same id stays as it is.
-    """
-    done = connection.execute(
+def insert(connection: Connection, place: Place, hold: Hold) -> None:
+    """Keep a new record, refused ones too: the same id always gets the same answer."""
+    connection.execute(
         "INSERT INTO credit_hold (part, workspace, customer, credit, id, placed_at, amount, expires_at, work, state,"
-        " resolved_at, shortfall, parts) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-        " ON CONFLICT DO NOTHING",
+        " resolved_at, shortfall) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             *place.key,
             hold.id,
@@ -48,22 +37,12 @@ def insert(connection: Connection, place: Place, hold: Hold, parts: Parts | None
             hold.state,
             hold.resolved_at,
             hold.shortfall,
-            None if parts is None else Jsonb(write_parts(parts)),
         ),
     )
-    return done.rowcount == 1
-
-
-def parts_of(connection: Connection, place: Place, name: str) -> Parts | None:
-    """From which lots a hold takes its credits; None where that is not known."""
-    row = connection.execute(
-        f"SELECT parts FROM credit_hold WHERE {_ACCOUNT} AND id = %s", (*place.key, name)
-    ).fetchone()
-    return None if row is None or row["parts"] is None else read_parts(row["parts"])
 
 
 def open_parts(connection: Connection, place: Place, now: datetime) -> dict[str, Parts | None]:
-    """The same of every hold that reserves something at an instant."""
+    """From which lots every hold takes its credits that reserves something at an instant; None where that is not known."""
     rows = connection.execute(
         f"SELECT id, parts FROM credit_hold WHERE {_ACCOUNT} AND state = 'held' AND expires_at > %s",
         (*place.key, now),
@@ -94,10 +73,11 @@ def standing(connection: Connection, place: Place, since: datetime | None = None
         " AND (%s::timestamptz IS NULL OR placed_at >= %s OR resolved_at IS NULL OR resolved_at >= %s) ORDER BY placed_at, id",
         (*place.key, since, since, since),
     )
-    return [_hold(row) for row in rows]
+    return [read_hold(row) for row in rows]
 
 
-def _hold(row: Row) -> Hold:
+def read_hold(row: Row) -> Hold:
+    """A hold as its row has it."""
     return Hold(
         id=row["id"],
         at=row["placed_at"],
