@@ -83,8 +83,11 @@ def database_of(settings: Settings, *, running: bool = False) -> Iterator[str]:
     """
     from valorem.store.embedded import EmbeddedPostgres
     from valorem.store.folder_lock import DataFolderInUseError
+    from valorem.store.postgres.reaching import check_usable
 
     if settings.database_url is not None:
+        if not running:  # the doctor says for itself what it finds
+            check_usable(settings.database_url)
         yield settings.database_url
         return
     server = EmbeddedPostgres(settings.data)

@@ -1,5 +1,6 @@
 """A connection to ClickHouse that is opened when it is needed, and says so plainly when it cannot be."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any, TypeVar
@@ -9,6 +10,9 @@ from valorem.core.errors import InvalidInputError, OverloadedError
 from valorem.store.warehouse.clickhouse import ClickhouseClient, Result
 
 R = TypeVar("R")
+
+# It writes of every failure, which is raised here as well.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
 #: Within a process, for tests; the others name a server.
 IN_PROCESS = "chdb"
@@ -67,14 +71,23 @@ class ConnectingClient:
         try:
             return ask(self._client())
         except (ClickHouseError, HTTPError, OSError) as error:
-            first_line = (str(error).splitlines() or [type(error).__name__])[0][:300]
-            raise OverloadedError(f"the warehouse (ClickHouse) is not available: {first_line}") from error
+            raise OverloadedError(f"the warehouse (ClickHouse) is not available: {_said(error)}") from error
 
     def _client(self) -> Any:
         with self._opening:
             if self._opened is None:
                 self._opened = self._connect(**arguments(self._url))
             return self._opened
+
+
+def _said(error: BaseException) -> str:
+    """What went wrong, in a line: what the system said where it is that."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror
+        inner = inner.__cause__ or inner.__context__
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
 def arguments(url: str) -> dict[str, Any]:

@@ -303,7 +303,8 @@ SEALED = {
 
 ROLE = """
 DO $$ BEGIN
-    CREATE ROLE valorem_app NOLOGIN NOINHERIT;
+    -- Whoever may not make roles may find it made by an administrator.
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'valorem_app') THEN CREATE ROLE valorem_app NOLOGIN NOINHERIT; END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$;
 DO $$ BEGIN
