@@ -15,6 +15,7 @@ from valorem.core.contracts.contract import Contract, Dated
 from valorem.core.entitlements.check import Asked, Counted, Verdict, say, verdict
 from valorem.core.entitlements.grants import Concession, Grant, Owned, grants_at
 from valorem.core.entitlements.limits import Limit, stops_at
+from valorem.core.entitlements.prompts import offer_of
 from valorem.core.entitlements.windows import Span
 from valorem.core.metering.aggregation import AGGREGATIONS
 from valorem.core.metering.tally import Tally
@@ -192,3 +193,24 @@ def test_never_more_permissive_than_what_it_stops_at(most, quantity, n, share):
     said = ask(metered(one), n, quantity)
     assert said.allowed == (n + quantity <= stop)
     assert say(said)
+
+
+def test_a_prompt_written_for_a_limit_says_nothing_of_it_where_a_feature_is_missing():
+    """Of several prompts the one that no limit has for itself is shown; one that speaks of a limit is not read out."""
+    files = {
+        "meters/jobs.yaml": "meter: jobs\nevent: call\naggregate: count\n",
+        "features/sso.yaml": "feature: sso\n",
+        "plans/pro.yaml": "plan: pro\nname: Pro\ncurrency: USD\nfeatures: {sso: true}\n",
+    }
+    limited = "plan: free\nname: Free\ncurrency: USD\nlimits: {jobs: {max: 1, window: day, prompt: more}}\n"
+    for prompts, text in (
+        ('more: {to: pro, text: "{plan} has {more}, not {limit}."}', "Pro includes it."),
+        (
+            'more: {to: pro, text: "{more}"}, wall: {to: pro, text: "Sign on with {plan}."}',
+            "Sign on with Pro.",
+        ),
+    ):
+        catalog = parse_catalog({**files, "plans/free.yaml": f"{limited}prompts: {{{prompts}}}\n"})
+        offer = offer_of(catalog.plans["free"], catalog, "sso", None)
+        assert offer is not None
+        assert offer.text == text

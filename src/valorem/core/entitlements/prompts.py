@@ -76,11 +76,14 @@ def offer_of(plan: Plan, catalog: Catalog, feature: str, limit: Limit | None) ->
 
 
 def _granting(plan: Plan, catalog: Catalog, feature: str) -> str | None:
+    """The prompt for a feature that is not granted: of those whose plan grants it, one that no limit has for itself."""
+    of_limits = {limit.prompt for limits in plan.limits.values() for limit in limits}
+    found = []
     for key, prompt in plan.prompts.items():
         to = catalog.plans.get(prompt.to or "")
         if to is not None and (to.features.get(feature, False) is not False or feature in to.limits):
-            return key
-    return None
+            found.append(key)
+    return min(found, key=lambda key: key in of_limits, default=None)
 
 
 def _same_limit(to: Plan, feature: str, limit: Limit | None) -> Limit | None:
@@ -92,6 +95,7 @@ def _same_limit(to: Plan, feature: str, limit: Limit | None) -> Limit | None:
 def _text(text: str | None, to: Plan, limit: Limit | None, gives: Limit | None) -> str:
     now = "" if limit is None else f"{plain(limit.max)} a {limit.window}"
     more = "without this limit" if gives is None else f"{plain(gives.max)} a {gives.window}"
-    if text is None:
+    about_a_limit = text is not None and ("{limit}" in text or "{more}" in text)
+    if text is None or (limit is None and about_a_limit):
         return f"{to.name} has {more}." if limit is not None else f"{to.name} includes it."
     return text.replace("{plan}", to.name).replace("{limit}", now).replace("{more}", more)
