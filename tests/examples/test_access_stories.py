@@ -100,7 +100,7 @@ def test_pay_as_you_go_warns_of_what_is_included_and_bills_the_rest(database_url
 def test_seats_and_usage_overage_is_billed_and_sales_hear_of_it(database_url):
     with shop(database_url, "hybrid_team") as door:
         door.shop.sell("acme", "team", start=JANUARY, seats={"seat": Decimal(3)})
-        call = {"status": "ok", "model": "m", "input_tokens": 90_000, "output_tokens": 10_000}
+        call: dict[str, Any] = {"status": "ok", "model": "m", "input_tokens": 90_000, "output_tokens": 10_000}
         send(door, "acme", "llm.call", 14, **call)
         send(door, "acme", "llm.call", 3, **{**call, "status": "failed"})
         assert door.crossed() == [("included:tokens", "70%")]
