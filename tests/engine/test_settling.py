@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,9 @@ from hypothesis import strategies as st
 from tests.engine.billing import CATALOG, JANUARY, Shop, Shops, shops
 from valorem.core.billing.parties import BillingDetails, BillingSettings
 from valorem.core.errors import ConflictError, UnprocessableError, ValoremError
+from valorem.core.payments.payment import Report
+from valorem.engine import payments
+from valorem.engine.collecting import charge_open
 from valorem.engine.credit_notes import (
     NoteRequest,
     issue_credit_note,
@@ -27,7 +31,15 @@ from valorem.engine.invoices import get_invoice, verify_invoice
 from valorem.engine.one_off import WrittenInvoice, WrittenLine, write_invoice
 from valorem.engine.payments import Received, list_payments, note_outcome, record_payment
 from valorem.engine.settings import set_billing_settings
-from valorem.engine.settling import Standing, list_standings, reissue, standings, void, write_off
+from valorem.engine.settling import (
+    Standing,
+    list_standings,
+    reissue,
+    standings,
+    take_back,
+    void,
+    write_off,
+)
 
 FEBRUARY = datetime(2026, 2, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -378,3 +390,58 @@ def test_whatever_happens_the_books_balance(  # noqa: C901 - one branch for each
         # every cent is owed, paid or credited; what was paid or credited twice is the customer's
         to_balance = life.paid + life.from_balance + life.credited - life.total + max(Decimal(0), life.owed)
         assert balance(shop) + life.from_balance == to_balance
+
+
+def test_a_void_invoice_is_billed_again_unless_it_is_given_up(market: Shops) -> None:
+    shop = market.open()
+    contract = shop.sell("void_ada", "team")
+    shop.go(JANUARY)
+    (first,) = shop.headers(contract=contract.id)
+    with shop.engine.transaction(shop.workspace) as tx:
+        take_back(tx, first.id, reason="wrong address")
+    shop.go(JANUARY)
+    again = shop.headers(contract=contract.id)[1]
+    assert (again.status, again.total) == ("finalised", first.total)
+    with shop.engine.transaction(shop.workspace) as tx:
+        take_back(tx, again.id, reason="a gift", then="forgive")
+    shop.go(datetime(2026, 2, 2, tzinfo=UTC))
+    kinds = [each.status for each in shop.headers(contract=contract.id)]
+    assert kinds == ["void", "void", "finalised"]
+
+
+def test_reminders_pause_for_a_customer_and_go_on_with_the_latest(market: Shops) -> None:
+    shop = market.open()
+    shop.sell("late_ada", "team")
+    shop.go(JANUARY)
+    paused = BillingDetails(reminders="paused")
+    with shop.engine.transaction(shop.workspace) as tx:
+        update_customer(tx, "late_ada", billing=paused)
+    shop.go(datetime(2026, 3, 20, tzinfo=UTC))
+    assert send_reminders(shop.engine, shop.workspace) == 0
+    with shop.engine.transaction(shop.workspace) as tx:
+        update_customer(tx, "late_ada", billing=BillingDetails())
+    assert send_reminders(shop.engine, shop.workspace) > 0
+
+
+def test_an_invoice_is_charged_by_itself_once_and_a_parked_payment_is_resolved(market: Shops) -> None:
+    class Card:
+        name = "card"
+
+    shop = market.open()
+    contract = shop.sell("auto_ada", "team")
+    engine = replace(shop.engine, payments={"card": Card()})  # type: ignore[dict-item]  # asked by nobody here
+    with engine.transaction(shop.workspace) as tx:
+        update_customer(tx, "auto_ada", billing=BillingDetails(charge="card"))
+    shop.go(JANUARY)
+    assert charge_open(engine, shop.workspace) == 1
+    assert charge_open(engine, shop.workspace) == 0
+    with engine.transaction(shop.workspace) as tx:
+        (asked,) = payments.list_payments(tx, customer="auto_ada")
+        report = Report(asked.payment.id, "ch_1", "succeeded", Decimal(90), "USD")
+        payments.hear(tx, asked.payment.id, [report])
+    with engine.transaction(shop.workspace) as tx:
+        (parked,) = payments.list_payments(tx, parked=True)
+        payments.resolve(tx, parked.payment.id, accept=True, reason="the bank kept ten")
+        assert payments.list_payments(tx, parked=True) == []
+        (invoice,) = list_standings(tx, contract=contract.id)
+    assert (invoice.life.paid, invoice.life.owed) == (Decimal(90), Decimal(10))

@@ -3,14 +3,14 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from valorem.api.access import Caller, Needs
 from valorem.api.pages import After, Limit, cursor_of, read_cursor
 from valorem.api.standings import PaymentAnswer, payment_answer
 from valorem.api.strict_json import StrictRoute
-from valorem.api.wire import Answer, Body, Name, Page
+from valorem.api.wire import Answer, Body, Name, Page, Text
 from valorem.engine import payments
 from valorem.engine.engine import Transaction
 from valorem.engine.workspaces import get_workspace
@@ -30,6 +30,22 @@ class OutcomeBody(Body):
 
     outcome: Literal["succeeded", "failed"]
     reference: Name | None = None
+
+
+class ResolveBody(Body):
+    """What was found about a payment that was parked.
+
+    Attributes:
+        accept: What arrived counts as it is; else it was given back outside.
+        reason: What was found.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"accept": True, "reason": "they paid the fee of the bank as well"}]}
+    )
+
+    accept: bool
+    reason: Annotated[Text, Field(min_length=1, max_length=400)]
 
 
 class PayerBody(Body):
@@ -67,13 +83,19 @@ def list_payments(
     caller: Reader,
     invoice: Annotated[str | None, Query(max_length=64)] = None,
     customer: Annotated[str | None, Query(max_length=255)] = None,
+    parked: Annotated[bool, Query(description="only those that wait for a person")] = False,  # noqa: FBT002
     after: After = None,
     limit: Limit = 50,
 ) -> Page[PaymentAnswer]:
     """Payments and refunds in the order they were asked for; of one invoice or customer where given."""
     with caller.reading() as tx:
         found = payments.list_payments(
-            tx, invoice=invoice, customer=customer, after=read_cursor(after), limit=limit + 1
+            tx,
+            invoice=invoice,
+            customer=customer,
+            parked=parked,
+            after=read_cursor(after),
+            limit=limit + 1,
         )
     items = [payment_answer(row) for row in found[:limit]]
     return Page(items=items, next=cursor_of(items[-1].id) if len(found) > limit else None)
@@ -103,6 +125,15 @@ def note_outcome(payment: Id, body: OutcomeBody, caller: Writer) -> Response:
     """Note how a payment or refund by hand ended."""
     return caller.once(
         lambda tx: payment_answer(payments.note_outcome(tx, payment, body.outcome, body.reference)),
+        status=200,
+    )
+
+
+@router.post("/{payment}/resolve", status_code=200, response_model=PaymentAnswer)
+def resolve_payment(payment: Id, body: ResolveBody, caller: Writer) -> Response:
+    """Say what was found about a payment that was parked because what was paid is not what was asked."""
+    return caller.once(
+        lambda tx: payment_answer(payments.resolve(tx, payment, accept=body.accept, reason=body.reason)),
         status=200,
     )
 

@@ -112,6 +112,21 @@ class ReasonBody(Body):
     reason: Reason
 
 
+class VoidBody(ReasonBody):
+    """Why, and what becomes of what it billed.
+
+    Attributes:
+        then: ``reissue`` makes a new draft in the same step, final at the next closing; ``forgive`` gives it up: no
+            later invoice bills it. An invoice written by hand is written again by hand.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reason": "wrong address", "then": "reissue"}]}
+    )
+
+    then: Literal["reissue", "forgive"] = "reissue"
+
+
 class NoteBody(Body):
     """What to take back.
 
@@ -178,9 +193,12 @@ def charge_invoice(invoice: Invoice, body: ChargeBody, caller: Writer) -> Respon
 
 
 @router.post("/{invoice}/void", status_code=200, response_model=InvoiceHeaderAnswer)
-def void_invoice(invoice: Invoice, body: ReasonBody, caller: Writer) -> Response:
-    """Take an invoice back as if never issued; its number stays taken."""
-    return caller.once(lambda tx: header_answer(settling.void(tx, invoice, reason=body.reason)), status=200)
+def void_invoice(invoice: Invoice, body: VoidBody, caller: Writer) -> Response:
+    """Take an invoice back as if never issued; its number stays taken, and what it billed is billed anew or given up."""
+    return caller.once(
+        lambda tx: header_answer(settling.take_back(tx, invoice, reason=body.reason, then=body.then)),
+        status=200,
+    )
 
 
 @router.post("/{invoice}/reissue", status_code=201, response_model=InvoiceHeaderAnswer)

@@ -94,6 +94,24 @@ def alias(context: typer.Context, key: str, subject: str, as_json: Json = False)
 
 
 @app.command()
+def reminders(
+    context: typer.Context,
+    key: str,
+    pause: Annotated[bool, typer.Option("--pause/--resume", help="Send none for now, or go on.")],
+    as_json: Json = False,
+) -> None:
+    """Pause the reminders of what a customer owes, or go on with them."""
+    client = client_of(context)
+    details = {name: value for name, value in client.get_customer(key).billing.items() if value is not None}
+    details.pop("reminders", None)
+    changed = client.update_customer(key, billing=details | ({"reminders": "paused"} if pause else {}))
+    if as_json:
+        show_json(changed)
+        return
+    say(f"{key}: reminders {'are paused' if pause else 'go on'}")
+
+
+@app.command()
 def account(
     context: typer.Context,
     key: str,

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from valorem.cli.output import Json, money, say, show_json, table
+from valorem.cli.output import Json, money, more, say, show_json, table
+from valorem.cli.parameters import After, Limit
 from valorem.cli.session import client_of
 from valorem.client.settlement_values import CreditNote, NoteDraft, Payment
 from valorem.client.values import InvoiceHeader
@@ -23,6 +24,8 @@ def register(app: typer.Typer) -> None:
         ("write", write),
         ("pay", pay),
         ("charge", charge),
+        ("payments", payments),
+        ("resolve", resolve),
         ("credit", credit),
         ("void", void),
         ("reissue", reissue),
@@ -86,6 +89,56 @@ def charge(
     _show_payment(client_of(context).charge_invoice(invoice, provider), as_json=as_json)
 
 
+def payments(
+    context: typer.Context,
+    invoice: Annotated[str | None, typer.Option(help="Of this invoice.")] = None,
+    customer: Annotated[str | None, typer.Option(help="Of this customer.")] = None,
+    parked: Annotated[
+        bool, typer.Option("--parked", help="Those that wait for a person: paid, but not as asked.")
+    ] = False,
+    after: After = None,
+    limit: Limit = 50,
+    as_json: Json = False,
+) -> None:
+    """List payments and refunds."""
+    page = client_of(context).list_payments(
+        invoice=invoice, customer=customer, parked=parked or None, after=after, limit=limit
+    )
+    if as_json:
+        show_json(page)
+        return
+    table(
+        ("payment", "invoice", "customer", "by", "amount", "state", "problem"),
+        [
+            (
+                each.id,
+                each.invoice,
+                each.customer,
+                each.provider,
+                money(each.amount, each.currency),
+                each.state,
+                each.problem,
+            )
+            for each in page.items
+        ],
+        right=("amount",),
+    )
+    more(page.next)
+
+
+def resolve(
+    context: typer.Context,
+    payment: Annotated[str, typer.Argument(help="The parked payment's id.")],
+    reason: Reason,
+    accept: Annotated[
+        bool, typer.Option("--accept/--given-back", help="What arrived counts, or it was given back outside.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Say what was found about a payment that is parked because what was paid is not what was asked."""
+    _show_payment(client_of(context).resolve_payment(payment, reason, accept=accept), as_json=as_json)
+
+
 def credit(
     context: typer.Context,
     invoice: Invoice,
@@ -106,13 +159,28 @@ def credit(
     _show_note(draw(invoice, reason, lines=lines, refund=back), as_json=as_json)  # type: ignore[arg-type]
 
 
-def void(context: typer.Context, invoice: Invoice, reason: Reason, as_json: Json = False) -> None:
-    """Take an invoice back as if never issued; its number stays taken."""
-    _show(client_of(context).void_invoice(invoice, reason), as_json=as_json)
+def void(
+    context: typer.Context,
+    invoice: Invoice,
+    reason: Reason,
+    forgive: Annotated[
+        bool, typer.Option("--forgive", help="Give up what it billed; else a new draft bills it.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Take an invoice back as if never issued; its number stays taken, and a new draft bills the same again."""
+    done = client_of(context).void_invoice(invoice, reason, then="forgive" if forgive else "reissue")
+    _show(done, as_json=as_json)
+    if not as_json and done.kind != "one_off":
+        say(
+            "what it billed is given up; invoice reissue bills it after all"
+            if forgive
+            else "a new draft takes its place, final at the next closing"
+        )
 
 
 def reissue(context: typer.Context, invoice: Invoice, as_json: Json = False) -> None:
-    """Make a new draft in place of a void invoice, final at the next closing."""
+    """Make a new draft in place of a void invoice whose amount was given up, final at the next closing."""
     _show(client_of(context).reissue_invoice(invoice), as_json=as_json)
 
 

@@ -50,9 +50,10 @@ def charge_invoice(invoice: str, provider: str) -> Call[s.Payment]:
     return Call("POST", _of(invoice, "charge"), s.Payment, body={"provider": provider}, once=True)
 
 
-def void_invoice(invoice: str, reason: str) -> Call[v.InvoiceHeader]:
-    """Take an invoice back as if never issued."""
-    return Call("POST", _of(invoice, "void"), v.InvoiceHeader, body={"reason": reason}, once=True)
+def void_invoice(invoice: str, reason: str, *, then: str = "reissue") -> Call[v.InvoiceHeader]:
+    """Take an invoice back as if never issued; what it billed is billed anew, or with ``then="forgive"`` given up."""
+    body = {"reason": reason, "then": then}
+    return Call("POST", _of(invoice, "void"), v.InvoiceHeader, body=body, once=True)
 
 
 def reissue_invoice(invoice: str) -> Call[v.InvoiceHeader]:
@@ -102,11 +103,12 @@ def list_payments(
     *,
     invoice: str | None = None,
     customer: str | None = None,
+    parked: bool | None = None,
     after: str | None = None,
     limit: int | None = None,
 ) -> Call[v.Page[s.Payment]]:
-    """Payments and refunds in the order they were asked for."""
-    query = {"invoice": invoice, "customer": customer, "after": after, "limit": limit}
+    """Payments and refunds in the order they were asked for; with ``parked`` those alone that wait for a person."""
+    query = {"invoice": invoice, "customer": customer, "parked": parked, "after": after, "limit": limit}
     return Call("GET", "/v1/payments", v.Page[s.Payment], query=query)
 
 
@@ -119,6 +121,12 @@ def note_outcome(payment: str, outcome: str, *, reference: str | None = None) ->
     """Note how a payment or refund by hand ended."""
     body = {"outcome": outcome, "reference": reference}
     return Call("POST", f"/v1/payments/{quoted(payment)}/outcome", s.Payment, body=body, once=True)
+
+
+def resolve_payment(payment: str, reason: str, *, accept: bool) -> Call[s.Payment]:
+    """Say what was found about a parked payment: what arrived counts, or it was given back."""
+    body = {"accept": accept, "reason": reason}
+    return Call("POST", f"/v1/payments/{quoted(payment)}/resolve", s.Payment, body=body, once=True)
 
 
 def set_payer(customer: str, provider: str, reference: str, *, method: str | None = None) -> Call[s.Payer]:
@@ -174,6 +182,7 @@ class SettlementMethods:
     list_payments = Method(list_payments)
     get_payment = Method(get_payment)
     note_outcome = Method(note_outcome)
+    resolve_payment = Method(resolve_payment)
     set_payer = Method(set_payer)
     get_balances = Method(get_balances)
     get_billing_settings = Method(get_billing_settings)

@@ -17,7 +17,7 @@ from valorem.core.payments.provider import (
 )
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Engine
-from valorem.engine.payments import header_of, hear
+from valorem.engine.payments import ask_for_payment, header_of, hear
 from valorem.store.postgres import lives, payments
 from valorem.store.postgres.payments import PaymentRow
 
@@ -38,7 +38,7 @@ class _Work:
 
 def collect(engine: Engine, workspace: int) -> int:
     """Move every payment on that waits for a provider; how many were moved. Safe to repeat, in parallel, or to be killed."""
-    moved, after = 0, ""
+    moved, after = charge_open(engine, workspace), ""
     while True:
         with engine.transaction(workspace) as tx:
             ids = payments.waiting(tx.connection, workspace, after=after, limit=_PAGE)
@@ -47,6 +47,15 @@ def collect(engine: Engine, workspace: int) -> int:
         for each in ids:
             moved += _move(engine, workspace, each)
         after = ids[-1]
+
+
+def charge_open(engine: Engine, workspace: int) -> int:
+    """Ask for every open invoice whose customer is charged by itself, once; how many were asked for."""
+    with engine.transaction(workspace) as tx:
+        found = payments.unasked(tx.connection, workspace, list(engine.payments), limit=_PAGE)
+        for invoice, provider in found:
+            ask_for_payment(tx, invoice, engine.payments[provider])
+    return len(found)
 
 
 def _move(engine: Engine, workspace: int, payment: str) -> bool:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from valorem.core.billing import life as steps
 from valorem.core.billing.life import Life
+from valorem.core.contracts.customer import check_text
 from valorem.core.errors import ConflictError, InvalidInputError, NotFoundError, UnprocessableError
 from valorem.core.ids import part_of
 from valorem.core.numbers import ZERO, exact, plain
@@ -97,6 +98,42 @@ def note_outcome(tx: Transaction, payment: str, outcome: str, reference: str | N
         asked.currency,
     )
     return hear(tx, asked.id, [report])
+
+
+def resolve(tx: Transaction, payment: str, *, accept: bool, reason: str) -> PaymentRow:
+    """Somebody has looked at a payment that was parked: what was really paid counts, or nothing of it does.
+
+    Args:
+        tx: The transaction.
+        payment: Its id.
+        accept: Whether what arrived is taken as it is; else it was given back outside.
+        reason: What was found.
+
+    Raises:
+        NotFoundError: If there is no such payment.
+        UnprocessableError: If it is not parked, or came in another currency.
+    """
+    check_text(reason, "reason")
+    row = get_payment(tx, payment)
+    header, _ = lock_invoice(tx, row.payment.invoice)
+    if row.payment.state != "parked" or row.problem is not None:
+        raise UnprocessableError(
+            f"the payment is not parked: {row.problem or row.payment.state}", field="payment"
+        )
+    if accept:
+        arrived = {(each.reference, each.amount): each for each in row.payment.mismatches}
+        for each in arrived.values():
+            if each.currency != header.currency:
+                raise UnprocessableError(
+                    f"{plain(each.amount)} {each.currency} arrived for an invoice in {header.currency}",
+                    field="accept",
+                    hint="give it back, or note by hand what the bank made of it",
+                )
+            noted = Received(each.amount, "manual", f"{each.reference} (looked at)")
+            record_payment(tx, header.id, noted)
+    looked_at = replace(row, problem=f"{'accepted' if accept else 'given back'}: {reason}"[:500])
+    payments.save(tx.connection, tx.workspace.id, looked_at, tx.now)
+    return looked_at
 
 
 def ask_for_payment(tx: Transaction, invoice: str, provider: PaymentProvider) -> PaymentRow:
@@ -193,6 +230,7 @@ def list_payments(
     *,
     invoice: str | None = None,
     customer: str | None = None,
+    parked: bool = False,
     after: str | None = None,
     newest_first: bool = False,
     limit: int = 50,
@@ -205,6 +243,7 @@ def list_payments(
         tx.workspace.id,
         invoice=invoice,
         customer=customer,
+        parked=parked,
         after=after,
         newest_first=newest_first,
         limit=limit,

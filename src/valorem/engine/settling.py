@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
 from valorem.core.billing import life as steps
@@ -21,6 +21,9 @@ from valorem.store.postgres import balances, invoices, lives, merging, outbox
 from valorem.store.postgres.invoices import InvoiceHeader
 from valorem.store.postgres.lives import StatusFilter
 from valorem.store.postgres.outbox import Message
+
+#: What becomes of what a void invoice billed.
+Then = Literal["reissue", "forgive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,19 @@ def write_off(tx: Transaction, invoice: str, *, reason: str) -> Standing:
     check_text(reason, "reason")
     header, life = lock_invoice(tx, invoice)
     return _keep(tx, header, steps.write_off(life, reason, tx.now), "invoice.uncollectible")
+
+
+def take_back(tx: Transaction, invoice: str, *, reason: str, then: Then = "reissue") -> Standing:
+    """Void an invoice and say what becomes of what it billed: a new draft bills it, or it is given up.
+
+    Raises:
+        NotFoundError: If there is no such invoice.
+        UnprocessableError: While a payment or a credit note stands on it.
+    """
+    standing = void(tx, invoice, reason=reason)
+    if then == "reissue" and standing.header.kind != "one_off":
+        reissue(tx, standing.header.id)
+    return standing
 
 
 def void(tx: Transaction, invoice: str, *, reason: str) -> Standing:

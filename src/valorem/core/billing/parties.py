@@ -82,11 +82,15 @@ class BillingDetails(Party):
         legal_name: Printed instead of the customer's name.
         locale: Language and conventions of its documents, such as ``de_DE``.
         exempt_reason: Why it is never taxed (a certificate's number).
+        reminders: ``paused`` sends no reminder of what is overdue until it is taken away again.
+        charge: The payment provider that takes each invoice's amount when it becomes final; nobody where left out.
     """
 
     legal_name: Words | None = None
     locale: Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[A-Za-z]{2,4})?(_[A-Z]{2})?$")] | None = None
     exempt_reason: Words | None = None
+    reminders: Literal["paused"] | None = None
+    charge: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")] | None = None
 
 
 class Seller(Party):

@@ -204,9 +204,14 @@ def write_sealed(sealed: SealedInvoice) -> dict[str, Any]:
         "due_on": sealed.due_on.isoformat(),
         "zone": sealed.zone,
         "seller": None if sealed.seller is None else sealed.seller.model_dump(mode="json"),
-        "buyer": {"name": sealed.buyer_name, **sealed.buyer.model_dump(mode="json")},
+        "buyer": {"name": sealed.buyer_name, **_printed(sealed.buyer)},
         "replaces": sealed.replaces,
     }
+
+
+def _printed(buyer: BillingDetails) -> dict[str, Any]:
+    """What of a customer's details an invoice says; how it is reminded and charged is no part of it."""
+    return buyer.model_dump(mode="json", exclude={"reminders", "charge"})
 
 
 def read_sealed(document: bytes) -> SealedInvoice:
@@ -311,7 +316,7 @@ def write_circumstances(about: Circumstances) -> dict[str, Any]:
     return {
         "seller": None if about.seller is None else about.seller.model_dump(mode="json"),
         "buyer_name": about.buyer_name,
-        "buyer": about.buyer.model_dump(mode="json"),
+        "buyer": _printed(about.buyer),
         "balance": plain(about.balance),
         "terms": [about.terms.net_days, about.terms.end_of_month],
         "zone": about.zone,

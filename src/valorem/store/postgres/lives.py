@@ -181,10 +181,11 @@ def page(
 
 
 def owing(connection: Connection, workspace: int, *, after: str, limit: int) -> list[str]:
-    """Ids of final invoices with something left to pay, in order of id."""
+    """Ids of final invoices with something left to pay whose customers may be reminded, in order of id."""
     rows = connection.execute(
-        "SELECT id FROM invoice WHERE workspace = %s AND status = 'finalised' AND owed > 0 AND id > %s"
-        " ORDER BY id LIMIT %s",
+        "SELECT i.id FROM invoice i WHERE i.workspace = %s AND i.status = 'finalised' AND i.owed > 0 AND i.id > %s"
+        " AND NOT EXISTS (SELECT 1 FROM customer c WHERE c.part = i.part AND c.workspace = i.workspace"
+        " AND c.key = i.customer AND c.billing ->> 'reminders' = 'paused') ORDER BY i.id LIMIT %s",
         (workspace, after, limit),
     )
     return [row["id"] for row in rows]

@@ -1,6 +1,6 @@
 """Payments and refunds: what was asked, and everything that was heard about it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -137,17 +137,19 @@ def load_page(
     *,
     invoice: str | None = None,
     customer: str | None = None,
+    parked: bool = False,
     after: str | None = None,
     newest_first: bool = False,
     limit: int,
 ) -> list[PaymentRow]:
-    """Payments and refunds in order of id, or the newest first, from after an id on."""
+    """Payments and refunds in order of id, or the newest first, from after an id on; those alone that wait for a person."""
     beyond, order = ("<", "DESC") if newest_first else (">", "ASC")
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM payment WHERE workspace = %s AND (%s::text IS NULL OR id {beyond} %s)"
         " AND (%s::text IS NULL OR invoice = %s) AND (%s::text IS NULL OR customer = %s)"
+        " AND (NOT %s OR (state = 'parked' AND problem IS NULL))"
         f" ORDER BY id {order} LIMIT %s",
-        (workspace, after, after, invoice, invoice, customer, customer, limit),
+        (workspace, after, after, invoice, invoice, customer, customer, parked, limit),
     ).fetchall()
     return _read(connection, workspace, rows)
 
@@ -160,6 +162,20 @@ def waiting(connection: Connection, workspace: int, *, after: str, limit: int) -
         (workspace, after, limit),
     )
     return [row["id"] for row in rows]
+
+
+def unasked(
+    connection: Connection, workspace: int, providers: Sequence[str], *, limit: int
+) -> list[tuple[str, str]]:
+    """Open invoices of customers who are charged by themselves that nobody has been asked for, each with the provider."""
+    rows = connection.execute(
+        "SELECT i.id, c.billing ->> 'charge' AS provider FROM invoice i JOIN customer c ON c.part = i.part"
+        " AND c.workspace = i.workspace AND c.key = i.customer WHERE i.workspace = %s AND i.status = 'finalised'"
+        " AND i.owed > 0 AND c.billing ->> 'charge' = ANY(%s) AND NOT EXISTS (SELECT 1 FROM payment p"
+        " WHERE p.part = i.part AND p.workspace = i.workspace AND p.invoice = i.id) ORDER BY i.id LIMIT %s",
+        (workspace, list(providers), limit),
+    )
+    return [(row["id"], row["provider"]) for row in rows]
 
 
 def load_payer(
