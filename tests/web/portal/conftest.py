@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from tests.api.conftest import bearer
 from tests.web.console import Console
@@ -55,6 +56,8 @@ class Door:
     http: httpx.Client
     admin: str
     other: str
+    app: FastAPI
+    clock: dict[str, datetime]
 
     def post(self, path: str, body: Any = None, key: str | None = None) -> Any:
         answer = self.http.post(path, json=body, headers=bearer(key or self.admin))
@@ -132,10 +135,10 @@ def door(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
         for name in ("one", "two"):
             workspace = create_workspace(engine, name=name, kind="sandbox", clock_at=NOW)
             keys.append(issue_key(engine, workspace.id, name="test", scopes=["admin"]).key)
-        transport = InProcessTransport(assemble(engine, ingestor))
+        app = assemble(engine, ingestor)
+        transport = InProcessTransport(app)
         with httpx.Client(transport=transport, base_url="http://valorem.invalid", timeout=60) as http:
-            made = Door(engine, http, *keys)
-            made.clock = clock  # type: ignore[attr-defined]
+            made = Door(engine, http, *keys, app, clock)
             furnish(made)
             yield made
     finally:

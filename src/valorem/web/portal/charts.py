@@ -343,7 +343,9 @@ def burn_chart(
     last = points[-1].amount if points else ZERO
     left = words.quantity_text(last)
     sentence = (
-        words.say(
+        words.say("%(unit)s: all used up", unit=unit)
+        if not last
+        else words.say(
             "%(n)s %(unit)s left; at this pace until %(day)s",
             n=left,
             unit=unit,

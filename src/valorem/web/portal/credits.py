@@ -32,6 +32,7 @@ class Account:
     over: Interval | None
     by: str
     burn: list[tuple[str | None, Decimal]]
+    used: Decimal
     lines: tuple[StatementLine, ...]
 
 
@@ -86,7 +87,7 @@ def _account(tx: Transaction, guest: Guest, balance: Balance) -> Account:
             guest.customer.zone,
             tx.now,
         )
-    return Account(balance, forecast, chart, over, by, burn, lines)
+    return Account(balance, forecast, chart, over, by, burn, sum((amount for _, amount in burn), ZERO), lines)
 
 
 @exact

@@ -39,7 +39,8 @@ class _Entry:
 
     def enter(self, request: Request, _form: Mapping[str, str]) -> Response:
         """Use the link up and go to the page it is for; the address that holds the token is gone from then on."""
-        if "prefetch" in request.headers.get("sec-purpose", request.headers.get("purpose", "")):
+        ahead = "prefetch" in request.headers.get("sec-purpose", request.headers.get("purpose", ""))
+        if ahead or request.method == "HEAD":
             return Response(
                 status_code=503, headers=headers_for(request, None)
             )  # a look ahead uses nothing up

@@ -2,29 +2,34 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from valorem.core.billing.invoice import Line
+from valorem.core.billing.needs import adds_up, usage_needs
 from valorem.core.billing.projection import Preview
 from valorem.core.billing.schedule import contract_period, period_index_at
 from valorem.core.calendar import add_days, local_date, start_of_day
 from valorem.core.catalog.plans import Plan
 from valorem.core.contracts.contract import Contract
 from valorem.core.errors import ValoremError
+from valorem.core.metering.measured import Measured
 from valorem.core.metering.meter import Meter
 from valorem.core.numbers import ONE, ZERO, exact
 from valorem.core.periods import Interval
-from valorem.core.time import quarter_hour_of
+from valorem.core.time import QUARTER_HOUR_S, quarter_hour_of
 from valorem.engine.access import Access, access_of
 from valorem.engine.assembling import terms_for
 from valorem.engine.budgets import list_budgets
 from valorem.engine.catalog import catalog_at
 from valorem.engine.contracts import list_contracts
 from valorem.engine.credits.reading import Balance, balances
+from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.invoices import preview_invoice
+from valorem.engine.measuring import measure
 from valorem.engine.spending import spending_of
+from valorem.engine.tallies import live_tallies
 from valorem.web.portal.charts import Edge, Point
 from valorem.web.portal.site import Guest
 
@@ -107,29 +112,54 @@ def _running(tx: Transaction, contract: Contract) -> Running:
 
 
 @exact
+def measured(tx: Transaction, running_: Running) -> dict[str, list[Measured]]:
+    """What the running period's invoice is made from: for each priced meter, what was counted so far."""
+    if running_.preview is None:
+        return {}
+    terms = terms_for(tx, running_.contract)
+    period = contract_period(running_.contract, period_index_at(running_.contract, tx.now))
+    assert period is not None  # it runs
+    subjects = get_customer(tx, running_.contract.customer).subjects
+    needs = usage_needs(terms, period)
+    answers = measure(tx, subjects, needs, live_tallies(tx, subjects, [need.meter for need in needs]))
+    found: dict[str, list[Measured]] = {}
+    for need in needs:
+        counting = answers[need.key] if adds_up(need.meter) else answers[need.key][-1:]
+        found.setdefault(need.meter_key, []).extend(each for answer in counting for each in answer)
+    return found
+
+
+@exact
 def burned(tx: Transaction, running_: Running) -> list[Burned]:
     """What was used this period of everything that is priced: the included part, then the paid part."""
-    preview = running_.preview
-    if preview is None:
+    if running_.preview is None:
         return []
-    terms = terms_for(tx, running_.contract).at(tx.now)
-    lines = [line for line in preview.so_far.lines if line.kind == "usage" and line.period == preview.period]
-    lines = lines or [
-        line for line in preview.so_far.lines if line.kind == "usage" and line.timing != "adjustment"
-    ]
+    counted = measured(tx, running_)
     found = []
-    for priced in terms.priced:
-        mine = [line for line in lines if line.key == priced.key]
-        used = sum((line.quantity or ZERO for line in mine), ZERO)
-        included = priced.price.at(tx.now).included
+    for priced in terms_for(tx, running_.contract).at(tx.now).priced:
+        version = priced.price.at(tx.now)
+        used = sum((each.quantity for each in counted.get(priced.key, ())), ZERO)
+        if version.convert is not None:
+            used = version.convert.apply(used).invoiced
+        included = version.included
         free = min(used, included)
         blocks = [Block("included", free, included)] if included else []
         if used > free or not included:
             blocks.append(Block("paid", used - free, used - free))
-        cost = sum((line.amount for line in mine), ZERO)
-        name = priced.price.at(tx.now).name or priced.meter.name or priced.key
+        cost = total_of(lines_of(running_, priced.key))
+        name = version.name or priced.meter.name or priced.key
         found.append(Burned(priced.key, name, priced.meter.unit, used, tuple(blocks), cost))
     return found
+
+
+def lines_of(running_: Running, key: str) -> tuple[Line, ...]:
+    """The lines of the running period's use of one meter."""
+    assert running_.preview is not None  # asked before
+    return tuple(
+        line
+        for line in running_.preview.so_far.lines
+        if line.kind == "usage" and line.key == key and line.timing != "adjustment"
+    )
 
 
 def spent_by_day(tx: Transaction, guest: Guest) -> tuple[list[Point], Point | None, Interval | None]:
@@ -144,13 +174,16 @@ def spent_by_day(tx: Transaction, guest: Guest) -> tuple[list[Point], Point | No
     edges = [at for at in _days(inside, contract.time_zone) if inside.start < at < tx.now]
     step = max(1, -(-len(edges) // _POINTS))
     chosen = [*edges[step - 1 :: step], quarter_hour_of(tx.now)]
-    points = [Point(inside.start, ZERO)]
-    points += [
-        Point(at, spending.between(Interval(inside.start, at), of="everything"))
-        for at in dict.fromkeys(chosen)
-        if at > inside.start
+    # The fees of the period are there from its first instant.
+    first = inside.start + timedelta(seconds=QUARTER_HOUR_S)
+    points = [
+        Point(
+            inside.start if at == first else at, spending.between(Interval(inside.start, at), of="everything")
+        )
+        for at in dict.fromkeys((first, *chosen))
+        if first <= at <= tx.now
     ]
-    if points[-1].at < tx.now:
+    if points and points[-1].at < tx.now:
         whole = spending.between(Interval(inside.start, inside.end), of="everything")
         points.append(Point(tx.now, whole))
     return points, Point(inside.end, spending.projected(period)), inside

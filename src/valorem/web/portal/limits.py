@@ -52,10 +52,11 @@ def _page(guest: Guest, refused: ValoremError | None = None) -> Page:
         budgets = verbs.list_budgets(tx, guest.key)
         running = figures.running(tx, guest)
         meters = figures.burned(tx, running[0]) if running else []
+        names = {each.key: each.name for each in meters} | {each.feature: each.name for each in access}
         told = [
             Told(
                 each.crossed_at,
-                said.crossing_text(guest.words, each, budgets, guest.customer.currency),
+                said.crossing_text(guest.words, each, budgets, names, guest.customer.currency),
                 each.recovered_at,
             )
             for _, each in list_crossings(tx, customer=guest.key, limit=_TOLD)

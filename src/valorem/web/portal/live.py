@@ -149,7 +149,6 @@ def _numbers(tx: Transaction, guest: Guest) -> Iterator[tuple[str, dict[str, str
     words = guest.words
     for balance in figures.credits_of(tx, guest):
         yield f"credit-{balance.credit}", _number(words.quantity_text(balance.available), balance.available)
-        yield f"burned-{balance.credit}", _number(words.quantity_text(balance.used), balance.used)
         yield f"stock-{balance.credit}", _number("", figures.share(balance.available, balance.granted))
 
 

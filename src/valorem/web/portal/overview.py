@@ -56,15 +56,17 @@ def _show(guest: Guest) -> Page:
         changed = _changed(tx, first) if first else None
         headers = list_invoices(tx, customer=guest.key, newest_first=True, limit=_LOOKED_BACK)
         recent = settling.standings(tx, [each for each in headers if each.number is not None][:_RECENT])
+        burned = [(each, figures.burned(tx, each)) for each in running]
+        names = {one.key: one.name for _, many in burned for one in many}
+        names |= {each.feature: each.name for each in access}
         told = [
             Told(
                 each.crossed_at,
-                crossing_text(guest.words, each, budgets, guest.customer.currency),
+                crossing_text(guest.words, each, budgets, names, guest.customer.currency),
                 each.recovered_at is not None,
             )
             for _, each in list_crossings(tx, customer=guest.key, limit=_TOLD)
         ]
-        burned = [(each, figures.burned(tx, each)) for each in running]
         now = tx.now
     chart = None
     if first is not None and inside is not None and len(points) > 1:

@@ -353,6 +353,8 @@ def _change(guest: Guest) -> Answer:
         raise InvalidInputError("load the page again", field="once")
     try:
         with guest.acting() as tx:
+            if _running(tx, guest).contract.standing_at(tx.now).plan == plan:
+                return Go(f"{guest.home}/plan", "plan_changed")  # the button was hit twice
             running, request = _request(guest, tx, plan, once)
             changed = change_contract(tx, running.contract.id, request, customer_actor(guest.key))
             guest.note(

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from valorem.core.calendar import local_date
 from valorem.core.numbers import plain
 from valorem.core.portal.settings import LANGUAGES
 from valorem.web.assets import Assets
@@ -39,7 +40,7 @@ class PortalTemplates:
         self._environment.globals.update(
             asset=assets.address, draw=drawing.svg, languages=[(key, own_name(key)) for key in LANGUAGES]
         )
-        self._environment.filters.update(number=Decimal, plain=plain, segment=segment)
+        self._environment.filters.update(local=local_date, number=Decimal, plain=plain, segment=segment)
 
     def render(self, template: str, words: Words, values: Mapping[str, Any]) -> str:
         """One page as text, in a language."""

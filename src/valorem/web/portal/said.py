@@ -1,9 +1,10 @@
 """Things of the engine in the customer's words: windows, what happens at a limit, who can raise it, what was told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from valorem.core.alerts.budgets import Budget
 from valorem.core.alerts.thresholds import parse_threshold
+from valorem.core.billing.invoice import Line
 from valorem.core.entitlements.check import LimitState
 from valorem.core.entitlements.limits import Limit
 from valorem.core.entitlements.windows import Window
@@ -116,20 +117,47 @@ def threshold_text(words: Words, text: str, currency: str) -> str:
     return words.money_text(threshold.value, currency)
 
 
-def crossing_text(words: Words, crossing: Crossing, budgets: Sequence[BudgetState], currency: str) -> str:
-    """What was crossed, in words."""
-    kind, _, key = crossing.alert.partition(":")
-    budget = next((each.budget for each in budgets if each.id in crossing.alert), None)
+def crossing_text(
+    words: Words, crossing: Crossing, budgets: Sequence[BudgetState], names: Mapping[str, str], currency: str
+) -> str:
+    """What was crossed, in words.
+
+    Args:
+        words: The language.
+        crossing: What happened.
+        budgets: The customer's.
+        names: What meters and features are called.
+        currency: Of amounts.
+    """
+    kind, _, rest = crossing.alert.partition(":")
+    key = rest.partition(":")[0]
     at = threshold_text(words, crossing.threshold, currency)
-    if budget is not None:
+    what = names.get(key, key.replace("_", " "))
+    if kind == "budget":
+        amount = next((each.budget.amount for each in budgets if each.id == key), None)
+        if amount is None:
+            return words.say("%(share)s of a budget that is gone was used", share=at)
         return words.say(
             "%(share)s of your budget of %(amount)s was used",
             share=at,
-            amount=words.money_text(budget.amount, currency),
+            amount=words.money_text(amount, currency),
         )
-    if kind == "budget":
-        return words.say("%(share)s of a budget that is gone was used", share=at)
-    return words.say("%(what)s passed %(share)s", what=(key or kind).replace("_", " "), share=at)
+    if kind == "included":
+        return words.say("%(what)s: %(share)s of what is included was used", what=what, share=at)
+    if kind == "limit":
+        return words.say("%(what)s: %(share)s of the limit was used", what=what, share=at)
+    if kind == "credits":
+        return words.say("Credits, %(what)s: %(share)s reached", what=what, share=at)
+    return words.say("%(what)s passed %(share)s", what=what or words.say("Your bill"), share=at)
+
+
+def line_text(line: Line, names: Mapping[str, str]) -> str:
+    """A line as the invoice has it, with values called as the vendor calls them."""
+    text = line.description
+    for name, value in line.dimensions.items():
+        if value is not None and value in names:
+            text = text.replace(f"{name} {value}", names[value])
+    return text
 
 
 def invoice_status(words: Words, status: str) -> tuple[str, str]:

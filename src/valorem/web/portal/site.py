@@ -38,7 +38,7 @@ from valorem.engine.sessions import sign, signing_secret
 from valorem.engine.settings import get_billing_settings
 from valorem.web.portal.pace import Pace
 from valorem.web.portal.render import PortalTemplates
-from valorem.web.portal.said import error_text, notice
+from valorem.web.portal.said import error_text, line_text, notice
 from valorem.web.portal.theme import Theme
 from valorem.web.portal.words import Words, accepted, chosen, words_of
 from valorem.web.security import is_https, same_origin
@@ -294,6 +294,7 @@ class PortalSite:
             "origin": origin,
             "notice": notice(words, done),
             "error_text": error_text,
+            "line_text": line_text,
             **answer.values,
         }
         text = self._templates.render(answer.template, words, values)

@@ -4,19 +4,21 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from valorem.core.billing.invoice import Line
+from valorem.core.billing.schedule import contract_period, period_index_at
 from valorem.core.billing.terms import PricedMeter
 from valorem.core.errors import ValoremError
 from valorem.core.metering.event import Event
+from valorem.core.metering.measured import Measured
 from valorem.core.metering.read import compile_meter
 from valorem.core.numbers import MAX_FRACTION_DIGITS, ONE, ZERO, exact, plain
-from valorem.core.time import write_instant
+from valorem.core.time import QUARTER_HOUR_S, write_instant
 from valorem.engine.assembling import terms_for
 from valorem.engine.browsing import events_of
 from valorem.engine.customers import get_customer
@@ -100,13 +102,9 @@ def _chosen(tx: Transaction, guest: Guest) -> _Chosen | None:
         return None
     meter = next((each for each in priced if each.key == guest.query("meter")), priced[0])
     names = meter.meter.dimension_names
-    by = guest.query("by") if guest.query("by") in names else next(iter(names), None)
-    assert first.preview is not None  # asked above
-    lines = tuple(
-        line
-        for line in first.preview.so_far.lines
-        if line.kind == "usage" and line.key == meter.key and line.timing != "adjustment"
-    )
+    ordered = sorted(names, key=lambda name: name in (meter.meter.each or {}))  # what users named comes first
+    by = guest.query("by") if guest.query("by") in names else next(iter(ordered), None)
+    lines = figures.lines_of(first, meter.key)
     only = guest.request.query_params.get("only")
     return _Chosen(first, priced, meter, by, only[:500] if only is not None else None, lines)
 
@@ -139,11 +137,12 @@ def _show(guest: Guest) -> Page:
         now = tx.now
         by_day = _report(tx, guest, chosen, by_day=True) if chosen else None
         whole = _report(tx, guest, chosen, by_day=False) if chosen else None
+        before = _before(tx, guest, chosen) if chosen else None
     if chosen is None:
         return Page("usage_empty.html", {"here": "usage", "now": now})
     names = guest.settings.names
     unit = chosen.meter.meter.unit or ""
-    title = chosen.meter.meter.name or chosen.meter.key
+    title = _title(chosen, now)
     chart = charts.usage_chart(guest.words, title, unit, by_day, chosen.by, names, now) if by_day else None
     parts = _parts(whole, chosen) if whole is not None else ()
     values = {
@@ -160,9 +159,47 @@ def _show(guest: Guest) -> Page:
         "total": sum((part.quantity for part in parts), ZERO),
         "cost": figures.total_of(chosen.lines),
         "names": names,
+        "before": before,
         "now": now,
     }
     return Page("usage.html", values)
+
+
+def _title(chosen: _Chosen, now: datetime) -> str:
+    """What is used, as the invoice calls it."""
+    return chosen.meter.price.at(now).name or chosen.meter.meter.name or chosen.meter.key
+
+
+@exact
+def _before(tx: Transaction, guest: Guest, chosen: _Chosen) -> Decimal | None:
+    """The use of the period before, until as much of it was over as of this one; None in the first period."""
+    contract = chosen.running.contract
+    index = period_index_at(contract, tx.now)
+    earlier, current = (
+        contract_period(contract, index - 1) if index else None,
+        contract_period(contract, index),
+    )
+    if earlier is None or current is None:
+        return None
+    quarter = timedelta(seconds=QUARTER_HOUR_S)
+    over = (tx.now - current.interval.start) // quarter
+    whole = (current.interval.end - current.interval.start) // quarter
+    length = (earlier.interval.end - earlier.interval.start) // quarter
+    end = earlier.interval.start + (length * over // whole) * quarter
+    if end <= earlier.interval.start:
+        return None
+    try:
+        found = usage(
+            tx,
+            customer=guest.key,
+            meter=chosen.meter.meter.key,
+            start=earlier.interval.start,
+            end=end,
+            contract=contract.id,
+        )
+    except ValoremError:
+        return None
+    return found.total or ZERO
 
 
 @exact
@@ -200,7 +237,7 @@ def _events(guest: Guest) -> Page:
     values = {
         "here": "usage",
         "chosen": chosen,
-        "title": chosen.meter.meter.name or chosen.meter.key,
+        "title": _title(chosen, now),
         "unit": chosen.meter.meter.unit or "",
         "rows": rows,
         "currency": chosen.running.contract.currency,
@@ -231,7 +268,8 @@ def _rows(
         after=after,
         limit=limit,
     )
-    rates = _rates(chosen.lines)
+    counted = figures.measured(tx, chosen.running).get(chosen.meter.key, [])
+    rates = _rates(chosen.lines, counted)
     compiled = compile_meter(chosen.meter.meter)
     rows = []
     for each in page.items:
@@ -247,19 +285,29 @@ def _rows(
 
 
 @exact
-def _rates(lines: Sequence[Line]) -> tuple[tuple[Mapping[str, str | None], Decimal], ...]:
+def _rates(
+    lines: Sequence[Line], counted: Sequence[Measured]
+) -> tuple[tuple[Mapping[str, str | None], Decimal], ...]:
     """For the dimension values of each line the price of one: its own, or what one has cost on average so far."""
-    return tuple(
-        (
-            line.dimensions,
-            line.unit_amount
-            if line.unit_amount is not None
-            else line.exact_amount / line.quantity
-            if line.quantity
-            else ZERO,
-        )
-        for line in lines
-    )
+    groups: dict[tuple[tuple[str, str | None], ...], list[Line]] = {}
+    for line in lines:
+        groups.setdefault(tuple(sorted(line.dimensions.items())), []).append(line)
+    found = []
+    for named, group in groups.items():
+        dimensions = dict(named)
+        mine = [
+            each
+            for each in counted
+            if all(each.dimensions.get(name) == dimensions[name] for name in dimensions)
+        ]
+        used = sum((each.quantity for each in mine), ZERO)
+        units = {line.unit_amount for line in group}
+        whole = sum((line.quantity or ZERO for line in group), ZERO) == used
+        unit = units.pop() if len(units) == 1 else None
+        if unit is None or not whole:
+            unit = sum((line.exact_amount for line in group), ZERO) / used if used else ZERO
+        found.append((dimensions, unit))
+    return tuple(found)
 
 
 @exact

@@ -128,7 +128,7 @@ class Words:
 
     def read_number(self, text: str) -> Decimal | None:
         """A number as people here write it, or as programs do; None where it is none."""
-        text = text.strip().replace("\N{NO-BREAK SPACE}", " ")
+        text = re.sub(r"[\s\u200e\u200f]", "", text)
         for read in (self._read, Decimal):
             try:
                 number = read(text)
@@ -165,11 +165,19 @@ class Words:
 
     def moment_text(self, at: datetime, zone: str) -> str:
         """An instant to the minute."""
-        return format_datetime(at, "medium", tzinfo=ZoneInfo(zone), locale=self.locale)
+        there = at.astimezone(ZoneInfo(zone))
+        day = format_date(there.date(), "medium", locale=self.locale)
+        return f"{day}, {format_time(there, 'short', locale=self.locale)}"
 
     def moment(self, at: datetime | None, zone: str) -> Markup:
-        """An instant."""
+        """An instant to the minute."""
         return _ABSENT if at is None else _time(at, self.moment_text(at, zone))
+
+    def second(self, at: datetime | None, zone: str) -> Markup:
+        """An instant to the second."""
+        if at is None:
+            return _ABSENT
+        return _time(at, format_datetime(at, "medium", tzinfo=ZoneInfo(zone), locale=self.locale))
 
     def clock_text(self, at: datetime, zone: str) -> str:
         """The time of day of an instant, to the second."""
