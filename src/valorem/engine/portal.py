@@ -249,7 +249,7 @@ def leave_portal(engine: Engine, session: PortalSession) -> None:
     """End a session."""
     now = engine.real_now()
     with engine.database.system() as connection:
-        portal.end_session(connection, _digest(session.token))
+        portal.end_session(connection, _digest(session.token), now)
         actor = session.actor or customer_actor(session.customer)
         record(connection, session.workspace, Deed(actor, "portal.leave", session.customer), now)
 
@@ -264,7 +264,7 @@ def end_portal_sessions(engine: Engine, workspace: int, customer: str, *, by: st
         get_customer(tx, customer)
     now = engine.real_now()
     with engine.database.system() as connection:
-        ended = portal.end_sessions_of(connection, workspace, customer)
+        ended = portal.end_sessions_of(connection, workspace, customer, now)
         deed = Deed(by, "portal.end_sessions", customer, after={"sessions": ended})
         record(connection, workspace, deed, now)
     return ended

@@ -138,7 +138,7 @@ def door(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
         app = assemble(engine, ingestor)
         transport = InProcessTransport(app)
         with httpx.Client(transport=transport, base_url="http://valorem.invalid", timeout=60) as http:
-            made = Door(engine, http, *keys, app, clock)
+            made = Door(engine, http, keys[0], keys[1], app, clock)
             furnish(made)
             yield made
     finally:

@@ -22,12 +22,15 @@ def test_every_message_is_translated_and_none_is_left_over() -> None:
         found = {message.id: message for message in catalog if message.id}
         assert found.keys() == wanted, language
         for identifier, message in found.items():
-            forms = message.string if isinstance(message.string, tuple) else (message.string,)
+            forms = [
+                str(form)
+                for form in (message.string if isinstance(message.string, tuple) else (message.string,))
+            ]
             if isinstance(identifier, tuple):
                 assert len(forms) == catalog.num_plurals, (language, identifier)
             assert all(forms), (language, identifier)
             assert not message.fuzzy
-            source = identifier[0] if isinstance(identifier, tuple) else identifier
+            source = str(identifier[0] if isinstance(identifier, tuple) else identifier)
             for form in forms:
                 assert _blanks(form) == _blanks(source), (language, identifier)
                 assert "<" not in form, (language, identifier)

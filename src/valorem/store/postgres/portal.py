@@ -130,18 +130,20 @@ def choose_language(connection: Connection, digest: bytes, language: str) -> Non
     connection.execute("UPDATE portal_session SET language = %s WHERE digest = %s", (language, digest))
 
 
-def end_session(connection: Connection, digest: bytes) -> None:
-    """End a session."""
-    connection.execute("DELETE FROM portal_session WHERE digest = %s", (digest,))
+def end_session(connection: Connection, digest: bytes, now: datetime) -> None:
+    """End a session; who framed it stays known for a while, so that its page can say that it is over."""
+    connection.execute("UPDATE portal_session SET expires_at = %s WHERE digest = %s", (now, digest))
 
 
-def end_sessions_of(connection: Connection, workspace: int, customer: str) -> int:
-    """End every session of a customer, and let its links open nothing; how many sessions there were."""
+def end_sessions_of(connection: Connection, workspace: int, customer: str, now: datetime) -> int:
+    """End every session of a customer, and let its links open nothing; how many sessions were running."""
     connection.execute(
-        "DELETE FROM portal_link WHERE workspace = %s AND customer = %s", (workspace, customer)
+        "UPDATE portal_link SET expires_at = %s WHERE workspace = %s AND customer = %s AND expires_at > %s",
+        (now, workspace, customer, now),
     )
     ended = connection.execute(
-        "DELETE FROM portal_session WHERE workspace = %s AND customer = %s RETURNING 1", (workspace, customer)
+        "UPDATE portal_session SET expires_at = %s WHERE workspace = %s AND customer = %s AND expires_at > %s RETURNING 1",
+        (now, workspace, customer, now),
     )
     return len(ended.fetchall())
 

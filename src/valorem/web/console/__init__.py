@@ -15,6 +15,7 @@ from valorem.web.console import (
     invoices,
     meters,
     outcomes,
+    portal,
     revenue,
     search,
     settings,
@@ -28,7 +29,8 @@ from valorem.web.standings import Watch
 def add_console(site: Site, watch: Watch) -> None:
     """Add every page of the console to a site."""
     customer_limits.add(site)
-    credit_accounts.add(site)  # both before customers, whose address takes everything that follows
+    credit_accounts.add(site)
+    portal.add(site)  # all three before customers, whose address takes everything that follows
     for module in (home, events, customers, meters, revenue):
         module.add(site, watch)
     for plain_module in (
