@@ -35,6 +35,7 @@ def test_every_variable_is_read() -> None:
         "VALOREM_OPENID_ISSUER": "https://id.example.com",
         "VALOREM_OPENID_CLIENT_ID": "valorem",
         "VALOREM_OPENID_CLIENT_SECRET": "s3cret",
+        "VALOREM_SOURCE_FILES": "/srv/inbox",
         "VALOREM_LOG_LEVEL": "DEBUG",
     }
     assert Settings.from_environment(given) == Settings(
@@ -56,6 +57,7 @@ def test_every_variable_is_read() -> None:
         openid_issuer="https://id.example.com",
         openid_client_id="valorem",
         openid_client_secret="s3cret",
+        source_files=Path("/srv/inbox"),
         log_level="debug",
     )
     assert set(given) == {variable for variable, _, _ in described()}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from valorem.api.metrics import Metrics
     from valorem.core.billing.taxes import TaxProvider
     from valorem.core.payments.provider import PaymentProvider
+    from valorem.core.sources.frames import SourceReader
     from valorem.engine.delivery import Sender
     from valorem.engine.delivery_loop import Deliverer
     from valorem.engine.doctor import Finding
@@ -109,6 +110,7 @@ def assemble(
     ingestor: "Ingestor",
     *,
     worker: "Worker | None" = None,
+    poller: "Worker | None" = None,
     metrics: "Metrics | None" = None,
     deliverer: "Deliverer | None" = None,
     loopback: bool = False,
@@ -124,6 +126,8 @@ def assemble(
     async def lifespan(app: "FastAPI") -> AsyncIterator[None]:
         if worker is not None:
             worker.start()
+        if poller is not None:
+            poller.start()
         if deliverer is not None:
             deliverer.start()
         yield
@@ -135,6 +139,9 @@ def assemble(
             await to_thread.run_sync(deliverer.stop, WORKER_S)
         app.state.consumer.close()
         app.state.checker.close()
+        app.state.taker.close()
+        if poller is not None and not await to_thread.run_sync(poller.stop, WORKER_S):
+            log.warning("a source was still being read; its next reading goes on from the last page kept")
 
     app = create_app(engine, ingestor, metrics=metrics, lifespan=lifespan, loopback=loopback)
     app.router.routes.extend(pages(engine, app.openapi, app.state.draining.is_set, provider=provider))
@@ -179,7 +186,7 @@ def serve(
         from valorem.engine.delivery_loop import Deliverer
         from valorem.engine.engine import Engine
         from valorem.engine.ingest import Ingestor
-        from valorem.engine.jobs import JOBS
+        from valorem.engine.jobs import JOBS, SOURCE_JOBS
         from valorem.engine.worker import Worker
         from valorem.store.postgres.database import Database
         from valorem.store.postgres.migrate import upgrade
@@ -195,6 +202,7 @@ def serve(
             payments=payment_providers(settings),
             vault=open_vault(settings.data, settings.secret_keys),
             taxes=tax_engine(settings),
+            reader=reader_of(settings),
         )
         _seal_secrets(engine)
         _ensure_live(engine, settings, new_admin_key=new_admin_key, say=say)
@@ -217,6 +225,7 @@ def serve(
                 engine,
                 ingestor,
                 worker=worker,
+                poller=Worker(engine, SOURCE_JOBS, note=metrics.note_job) if with_worker else None,
                 metrics=metrics,
                 deliverer=Deliverer(engine, senders_of(settings)) if with_worker else None,
                 loopback=settings.webhooks_to_this_machine,
@@ -237,6 +246,18 @@ def warehouse_of(settings: Settings) -> "Warehouse":
     from valorem.store.warehouse.duckdb import DuckdbWarehouse
 
     return DuckdbWarehouse(settings.data / "warehouse")
+
+
+def reader_of(settings: Settings) -> "SourceReader | None":
+    """What reads other systems, where the extra for it is installed."""
+    from importlib.util import find_spec
+
+    if find_spec("dlt") is None:
+        return None
+    from valorem.integrations.sources import SubprocessReader
+    from valorem.integrations.sources.reading import Bounds
+
+    return SubprocessReader(Bounds(loopback=settings.webhooks_to_this_machine, local=settings.source_files))
 
 
 def payment_providers(settings: Settings) -> "dict[str, PaymentProvider]":

@@ -137,6 +137,9 @@ class Settings:
     )
     openid_client_id: str | None = _setting(None, str, "What the issuer calls this installation.")
     openid_client_secret: str | None = _setting(None, str, "The secret that goes with it.")
+    source_files: Path | None = _setting(  # noqa: RUF009 - it makes a dataclass field
+        None, _folder, "Folder of this machine below which sources may read files; none without it."
+    )
     log_level: str = _setting("info", _log_level, f"One of {', '.join(LOG_LEVELS)}.")
 
     @classmethod

@@ -41,6 +41,7 @@ from valorem.api import (
     reports,
     settings,
     settlements,
+    sources,
     usage,
     webhooks,
     workspaces,
@@ -51,6 +52,7 @@ from valorem.api.edge import Edge
 from valorem.api.metrics import Metrics
 from valorem.api.problems import install_handlers
 from valorem.engine.checking import Checker
+from valorem.engine.connectors.taking import Taker
 from valorem.engine.consuming import Consumer
 from valorem.engine.engine import Engine
 
@@ -78,6 +80,7 @@ _ROUTERS = (
     alerts,
     invoices,
     settlements,
+    sources,
     credit_notes,
     payments,
     settings,
@@ -123,6 +126,7 @@ def create_app(
     app.state.ingestor = ingestor
     app.state.gate = Gate(engine)
     app.state.checker = Checker(engine)
+    app.state.taker = Taker(engine)
     app.state.consumer = Consumer(engine, app.state.checker.knowledge, app.state.checker.paywalls)
     app.state.loopback = loopback
     app.state.metrics = metrics or Metrics()

@@ -26,7 +26,7 @@ class InvoiceHeaderAnswer(Answer):
         owed: What is left to pay.
         from_balance: What the customer's balance paid.
         credited: What its credit notes come to.
-        reason: Why it is void or written off.
+        reason: Why it is void or written off; of a draft, which source it waits for.
         replaces: The number of the void invoice that it is issued again for.
     """
 
@@ -76,7 +76,7 @@ def header_values(standing: Standing) -> dict[str, Any]:
         "credited": life.credited,
         "due_on": life.due,
         "finalised_at": life.finalised_at,
-        "reason": life.reason,
+        "reason": life.reason or ("waits: " + "; ".join(standing.waits_for) if standing.waits_for else None),
         "replaces": life.replaces,
     }
 

@@ -23,6 +23,7 @@ from valorem.cli import (
     outcomes,
     portal,
     report,
+    sources,
     webhooks,
     workspaces,
 )
@@ -93,6 +94,7 @@ def command_line(machine: Machine) -> typer.Typer:
     app.command()(demo)
     app.add_typer(invoices.app, name="invoice")
     app.add_typer(outcomes.app, name="outcomes")
+    app.add_typer(sources.app, name="sources")
     app.add_typer(portal.app, name="portal")
     app.add_typer(clock.app, name="clock")
     app.add_typer(keys.app, name="keys")

@@ -16,6 +16,7 @@ from valorem.client.limit_methods import LimitMethods
 from valorem.client.outcome_methods import OutcomeMethods
 from valorem.client.portal_methods import PortalMethods
 from valorem.client.settlement_methods import SettlementMethods
+from valorem.client.source_methods import SourceMethods
 
 _lines = msgspec.json.Encoder()
 NDJSON = "application/x-ndjson"
@@ -358,6 +359,7 @@ class Methods(
     ContractMethods,
     OutcomeMethods,
     PortalMethods,
+    SourceMethods,
 ):
     """The calls as methods."""
 

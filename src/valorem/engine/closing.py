@@ -23,6 +23,7 @@ from valorem.engine.assembling import (
     terms_for,
 )
 from valorem.engine.backfill import pending
+from valorem.engine.connectors.holding import waits
 from valorem.engine.consolidating import combined, with_mates
 from valorem.engine.credits.booking import with_booked_credits
 from valorem.engine.drafting import header_of
@@ -218,6 +219,10 @@ def _finalise_some(
     for header, found_basis in zip(due, bases, strict=True):
         meters = [priced.meter for priced in found_basis.terms.priced]
         if pending(tx, list(revision_ids(tx, meters).values())):
+            waiting.add(header.contract)
+            held += 1
+            continue
+        if waits(tx, header.id, found_basis.outcomes, header.period_end):
             waiting.add(header.contract)
             held += 1
             continue

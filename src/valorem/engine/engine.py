@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from valorem.core.billing.taxes import TaxProvider
 from valorem.core.limits import Limits
 from valorem.core.payments.provider import PaymentProvider
+from valorem.core.sources.frames import SourceReader
 from valorem.core.workspace import Workspace
 from valorem.store.postgres import workspaces
 from valorem.store.postgres.database import Connection, Database
@@ -60,6 +61,7 @@ class Engine:
         payments: Whoever takes money, by name.
         vault: Seals secrets that are kept in the database; without one they are kept as they are.
         taxes: An outside tax engine; None where there is none.
+        reader: Reads other systems; None where none can be read.
     """
 
     database: Database
@@ -69,6 +71,7 @@ class Engine:
     payments: Mapping[str, PaymentProvider] = field(default_factory=dict)
     vault: Vault = field(default_factory=Vault, repr=False)
     taxes: TaxProvider | None = None
+    reader: SourceReader | None = None
 
     @contextmanager
     def transaction(

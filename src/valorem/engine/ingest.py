@@ -8,7 +8,7 @@ import logging
 import secrets
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from itertools import count
@@ -40,6 +40,8 @@ from valorem.store.postgres.ingest import MetersChangedError
 _log = logging.getLogger(__name__)
 
 Raws: TypeAlias = Sequence[bytes | InvalidInputError]
+#: Writes what must be committed together with events, once it is known what became of each.
+Beside: TypeAlias = Callable[[Connection, Sequence[ItemResult]], None]
 #: How long a writer tries to reach a database that went away before it gives its requests back.
 _PATIENCE_S = 10.0
 _PAUSE_S = 0.05
@@ -220,11 +222,12 @@ class Ingestor:
 class Batch:
     """What one transaction is to write, and what its last attempt answered if it got as far as its commit."""
 
-    __slots__ = ("id", "raws", "results", "workspace")
+    __slots__ = ("beside", "id", "raws", "results", "workspace")
 
-    def __init__(self, workspace: int, raws: Raws) -> None:
+    def __init__(self, workspace: int, raws: Raws, beside: Beside | None = None) -> None:
         self.workspace = workspace
         self.raws = raws
+        self.beside = beside
         self.id = secrets.randbits(63)
         self.results: list[ItemResult] = []
 
@@ -245,13 +248,19 @@ class Writer:
             self._open.close()
             self._open = None
 
-    def write(self, workspace: int, raws: Raws) -> list[ItemResult]:
+    def write(self, workspace: int, raws: Raws, beside: Beside | None = None) -> list[ItemResult]:
         """Write one batch in one transaction, again and again until it is clear what became of it.
+
+        Args:
+            workspace: The workspace's id.
+            raws: Each event as received.
+            beside: Writes more in the same transaction, also where no event is new. It may be called again when an
+                answer was lost, and must then leave what it left before.
 
         Raises:
             OverloadedError: When the database stays away.
         """
-        batch = Batch(workspace, raws)
+        batch = Batch(workspace, raws, beside)
         deadline = monotonic() + _PATIENCE_S
         while not self._is_written(batch):
             if self._open is None:
@@ -297,7 +306,7 @@ class Writer:
     ) -> bool:
         """Write what is prepared; False when some of it was refused, which is noted in its place."""
         candidates = [one for one in prepared if isinstance(one, Candidate)]
-        if not candidates:
+        if not candidates and batch.beside is None:
             batch.results = [one for one in prepared if isinstance(one, ItemResult)]
             return True
         meters, limits = self._meters[batch.workspace], self._engine.limits
@@ -305,8 +314,12 @@ class Writer:
             with store.transaction(connection, batch.workspace):
                 settled = iter(
                     recording.record(connection, batch.workspace, now, meters, batch.id, candidates, limits)
+                    if candidates
+                    else ()
                 )
                 batch.results = [next(settled) if isinstance(one, Candidate) else one for one in prepared]
+                if batch.beside is not None:
+                    batch.beside(connection, batch.results)
         except RefusedError as error:
             prepared[:] = [
                 error.refused.get(one.key, one) if isinstance(one, Candidate) else one for one in prepared

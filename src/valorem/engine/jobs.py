@@ -6,13 +6,15 @@ from valorem.engine.alerts import run_alerts
 from valorem.engine.backfill import run_backfill
 from valorem.engine.closing import CLOSING, close_alone
 from valorem.engine.collecting import collect
+from valorem.engine.connectors.polling import poll_due
+from valorem.engine.connectors.pushing import push_due
 from valorem.engine.credits.closing import tend_credits
 from valorem.engine.dunning import send_reminders
 from valorem.engine.engine import Engine
 from valorem.engine.export import export_batches
 from valorem.engine.idempotency import forget_answers
 from valorem.engine.worker import Job
-from valorem.store.postgres import deliveries, quota_holds
+from valorem.store.postgres import deliveries, quota_holds, sources
 from valorem.store.postgres.ingest import forget_keys
 
 _HOUR_S = 3600.0
@@ -60,7 +62,13 @@ def _forget(engine: Engine, workspace: int) -> bool:
         quota_holds.forget(tx.connection, workspace, tx.now - _HOLDS_KEPT)
     with engine.transaction(workspace) as tx:
         deliveries.forget(tx.connection, workspace, engine.real_now() - _DELIVERIES_KEPT)
+        sources.forget_messages(tx.connection, workspace, engine.real_now() - _DELIVERIES_KEPT)
     return forget_answers(engine) > 0
+
+
+def _push(engine: Engine, workspace: int) -> bool:
+    push_due(engine, workspace)
+    return False
 
 
 JOBS = (
@@ -72,4 +80,10 @@ JOBS = (
     Job("collect", 5.0, _collect),
     Job("remind", 60.0, _remind),
     Job("forget", _HOUR_S, _forget),
+)
+
+#: Reading other systems may take its time, and nothing else waits for it.
+SOURCE_JOBS = (
+    Job("poll", 5.0, poll_due),
+    Job("push", 60.0, _push),
 )

@@ -10,7 +10,7 @@ from valorem.core.errors import InvalidInputError
 from valorem.core.ids import event_identity
 from valorem.core.limits import Limits
 from valorem.core.metering.corrections import Correction, parse_correction
-from valorem.core.metering.event import BACKFILL, CORRECTIONS, Event, check_time, decode_event
+from valorem.core.metering.event import BACKFILL, CONNECTOR, CORRECTIONS, Event, check_time, decode_event
 from valorem.core.metering.fingerprint import fingerprint
 from valorem.core.metering.meter import Reading
 from valorem.core.numbers import EXACT
@@ -213,8 +213,8 @@ def _claim(
 
 
 def is_backfill(event: Event) -> bool:
-    """Whether an event is history, sent by a source of its own, and may be of any age."""
-    return event.source.startswith(BACKFILL)
+    """Whether an event is history, or of another system, sent by a source of its own, and may be of any age."""
+    return event.source.startswith((BACKFILL, CONNECTOR))
 
 
 def _received_on(candidates: Sequence[Candidate], now: datetime) -> date:

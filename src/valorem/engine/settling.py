@@ -17,7 +17,8 @@ from valorem.engine.credits.fulfilling import invoice_voided
 from valorem.engine.engine import Transaction
 from valorem.engine.identifiers import new_id
 from valorem.engine.invoices import find_invoice
-from valorem.store.postgres import balances, invoices, lives, merging, outbox
+from valorem.store.postgres import balances, invoice_waits, invoices, lives, merging, outbox
+from valorem.store.postgres.invoice_waits import InvoiceWait
 from valorem.store.postgres.invoices import InvoiceHeader
 from valorem.store.postgres.lives import StatusFilter
 from valorem.store.postgres.outbox import Message
@@ -34,11 +35,13 @@ class Standing:
         header: What a list of invoices shows.
         life: What has happened to it.
         status: What follows from that at this instant.
+        waits_for: For a draft that is due: what other systems have not told yet.
     """
 
     header: InvoiceHeader
     life: Life
     status: Status
+    waits_for: tuple[str, ...] = ()
 
 
 def standings(tx: Transaction, headers: Sequence[InvoiceHeader]) -> list[Standing]:
@@ -46,7 +49,16 @@ def standings(tx: Transaction, headers: Sequence[InvoiceHeader]) -> list[Standin
     if not headers:
         return []
     found = lives.load_many(tx.connection, tx.workspace.id, [each.id for each in headers])
-    return [Standing(each, found[each.id], status_of(found[each.id], tx.now)) for each in headers]
+    drafts = [each.id for each in headers if each.status == "draft"]
+    waiting = invoice_waits.load(tx.connection, tx.workspace.id, drafts) if drafts else {}
+    return [
+        Standing(each, found[each.id], status_of(found[each.id], tx.now), _waits_for(waiting.get(each.id)))
+        for each in headers
+    ]
+
+
+def _waits_for(wait: InvoiceWait | None) -> tuple[str, ...]:
+    return () if wait is None or wait.released_at is not None else wait.reasons
 
 
 def list_standings(

@@ -22,6 +22,8 @@ CORRECTIONS = frozenset({VOID, AMEND})
 #: A source that begins so sends history: its events may be of any age, and their keys are never forgotten, so that a
 #: retry is known for ever. Live events have other sources, and the two can never count one fact twice by one id.
 BACKFILL = "backfill:"
+#: Events that a source of the catalog brings in, of any age as well: other systems repeat what they said years later.
+CONNECTOR = "connector:"
 
 _NO_DATA: dict[str, Any] = {}
 _WHITE_SPACE = b" \t\r\n"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from valorem.core.entry import Entry, Key
-from valorem.core.metering.event import CORRECTIONS
+from valorem.core.metering.event import CONNECTOR, CORRECTIONS
 from valorem.core.metering.filters import Filter, parse_filter
 from valorem.core.metering.meter import ExpressionText
 from valorem.core.outcomes.durations import Duration
@@ -16,8 +16,6 @@ from valorem.core.outcomes.terms import check_filter
 from valorem.core.sources.channels import PollTerms, RestTerms, SqlTerms, WebhookTerms
 from valorem.core.sources.times import Format, Zone
 
-#: Events of a source are its own for ever: of any age, and known again however late they are repeated.
-CONNECTOR = "connector:"
 EventType = Annotated[str, Field(min_length=1, max_length=255)]
 
 

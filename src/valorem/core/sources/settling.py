@@ -36,7 +36,6 @@ class Known:
         subject: Whose.
         at: When it happened.
         data: What was kept of it.
-        seen_at: When it was last found at the source.
         missed: In how many readings of everything since it was not found.
         polled: Whether the newest version was read by us, rather than told.
     """
@@ -52,7 +51,6 @@ class Known:
     subject: str
     at: datetime
     data: Mapping[str, Any] = field(default_factory=dict)
-    seen_at: datetime | None = None
     missed: int = 0
     polled: bool = True
 
@@ -100,7 +98,7 @@ def settle_missing(definition: SourceDefinition, known: Known, now: datetime) ->
 def _settle_state(definition: SourceDefinition, said: Said, known: Known | None, now: datetime) -> Settled:
     rule, digest = definition.map[said.rule], said.digest
     if known is not None and known.digest == digest:
-        return Settled("known", (), _seen(known, said, now))
+        return Settled("known", (), _seen(known, said))
     kind = rule.gone_event if said.gone else rule.event
     data = said.data if not said.gone or known is None else {**known.data, **said.data}
     event = write_event(
@@ -109,7 +107,7 @@ def _settle_state(definition: SourceDefinition, said: Said, known: Known | None,
     )  # fmt: skip
     if known is not None and _is_older(said, known):
         # It happened all the same, so it is told; what is known stays as the newer version says.
-        return Settled("older", (event,), replace(known, seen_at=now, missed=0))
+        return Settled("older", (event,), replace(known, missed=0))
     return Settled("new", (event,), _next(rule.event, said, known, digest, "", now))
 
 
@@ -117,9 +115,9 @@ def _settle_fact(definition: SourceDefinition, said: Said, known: Known | None, 
     rule, digest, source = definition.map[said.rule], said.digest, definition.event_source
     if known is not None:
         if known.digest == digest or (known.gone and said.gone):
-            return Settled("known", (), _seen(known, said, now))
+            return Settled("known", (), _seen(known, said))
         if _is_older(said, known):
-            return Settled("older", (), replace(known, seen_at=now, missed=0))
+            return Settled("older", (), replace(known, missed=0))
     after = _next(rule.event, said, known, digest, known.live if known is not None else "", now)
     correction = f"{rule.event}:{short_key(said.key)}~{after.changes}"
     live = known.live if known is not None else ""
@@ -145,11 +143,9 @@ def _settle_fact(definition: SourceDefinition, said: Said, known: Known | None, 
     return Settled("amended" if live else "new", tuple(events), replace(after, live=identifier))
 
 
-def _seen(known: Known, said: Said, now: datetime) -> Known:
+def _seen(known: Known, said: Said) -> Known:
     """The same was found again; a newer version may say nothing new."""
-    return replace(
-        known, order=max(known.order, said.order), polled=known.polled or said.polled, seen_at=now, missed=0
-    )
+    return replace(known, order=max(known.order, said.order), polled=known.polled or said.polled, missed=0)
 
 
 def _is_older(said: Said, known: Known) -> bool:
@@ -173,7 +169,6 @@ def _next(event: str, said: Said, known: Known | None, digest: str, live: str, n
         subject=said.subject,
         at=said.at,
         data=said.data if not said.gone or known is None else {**known.data, **said.data},
-        seen_at=now,
         polled=said.polled,
     )
 
