@@ -11,7 +11,7 @@ from valorem.api.access import Caller, Needs
 from valorem.api.catalog import Files
 from valorem.api.pages import After, Limit, cursor_of, read_cursor
 from valorem.api.strict_json import StrictRoute
-from valorem.api.wire import Answer, Body, Instant, Page, Text, written
+from valorem.api.wire import Answer, Body, Instant, Name, Page, Text, written
 from valorem.core.metering.event import Event
 from valorem.core.sources.mapping import Unread
 from valorem.core.sources.signatures import Received
