@@ -1,14 +1,21 @@
 """Kinds of limits and thresholds."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from tests.conformance.runner import Inputs, Unsupported, adapter
 from valorem.core.alerts.thresholds import Level, Threshold, foremost
+from valorem.core.entitlements.check import Asked, Counted, limit_state
+from valorem.core.entitlements.grants import Owned
 from valorem.core.entitlements.limits import Limit, stops_at
+from valorem.core.entitlements.windows import Span, Window
+from valorem.core.metering.aggregation import AGGREGATIONS
+from valorem.core.metering.tally import Tally
 from valorem.core.units import parse_share
 
+_START, _END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
 #: What the peers' names of threshold types mean; the first two are older names of the fourth and third.
 _TYPES = {
     "NUMBER": ("used", "amount"),
@@ -53,21 +60,47 @@ def _threshold(written: Mapping[str, Any]) -> Threshold:
     return Threshold(form, value.scaleb(-2) if form == "share" else value, of)  # type: ignore[arg-type]
 
 
-@adapter("limit.soft_pct")
-def soft_percent(inputs: Inputs) -> Any:
-    share = parse_share(f"{inputs['enforce_at_pct']}%")
-    limit = Limit.model_validate(
-        {"max": inputs["pack"], "window": "month", "kind": "soft", "enforce_at": share}
-    )
-    return {"blocked_at": stops_at(limit)}
+@adapter("limit.soft_pct", "limit.hard", "limit.soft")
+def limit(inputs: Inputs) -> Any:
+    """Where a limit stops and what it says to a request; the keys that are expected say which of the answers is wanted."""
+    share = _first(inputs, "enforce_at_pct", "enforce_at", "soft_pct", "pct")
+    terms: dict[str, Any] = {"max": _most(inputs), "window": "month"}
+    if inputs["case"].kind != "limit.hard":
+        terms |= {
+            "kind": "soft",
+            "enforce_at": None if share is None else parse_share(f"{share}".rstrip("%") + "%"),
+        }
+    made = Limit.model_validate(terms)
+    used = _number(_first(inputs, "used", "usage", "consumed")) or Decimal(0)
+    asked = _number(_first(inputs, "request", "quantity", "asked", "units"))
+    span = Span(_START, _END, _END)
+    counted = Counted(span, AGGREGATIONS["sum"], [({}, Tally(1, used))])
+    state = limit_state(Owned(made, "plan"), counted, Asked("f", Decimal(1) if asked is None else asked))
+    answers = {
+        "blocked_at": stops_at(made),
+        "allowed": state.allows,
+        "blocked": not state.allows,
+        "remaining": state.remaining,
+        "over": state.over,
+        "overage": state.over,
+        "reason": state.reason,
+    }
+    wanted = inputs["case"].expected
+    if missing := sorted(set(wanted) - set(answers)):
+        raise Unsupported(f"the case asks for {', '.join(missing)}")
+    return {name: answers[name] for name in wanted}
 
 
-@adapter("limit.hard")
-def hard(inputs: Inputs) -> Any:
-    most = inputs.get("pack", inputs.get("max", inputs.get("limit")))
+def _most(inputs: Inputs) -> Decimal:
+    most = _number(_first(inputs, "pack", "max", "limit", "cap", "quota", "included"))
     if most is None:
         raise Unsupported("the case names no amount")
-    return {"blocked_at": stops_at(Limit.model_validate({"max": most, "window": "month"}))}
+    times = _number(_first(inputs, "packs", "seats", "pack_count"))
+    return most if times is None else Limit(max=most, window=Window("never")).times(times).max
+
+
+def _first(inputs: Inputs, *names: str) -> Any:
+    return next((inputs[name] for name in names if inputs.get(name) is not None), None)
 
 
 def _number(value: Any) -> Decimal | None:
