@@ -1,6 +1,6 @@
 """The funnel of a free plan, from recorded facts: contracts, counters, crossings and paywalls."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -77,7 +77,8 @@ def weekly_report(tx: Transaction, *, plan: str | None = None, end: datetime | N
     key = catalog.plan(plan).key if plan is not None else _the_free_plan(catalog)
     last = quarter_hour_of(tx.now if end is None else end)
     start = last - _WEEK
-    whole, cohorts = free_funnel(tx, key)
+    ways = journeys(tx, key)
+    whole, cohorts = funnel_of(ways), by_cohort(ways)
     return WeeklyReport(
         plan=key,
         start=start,
@@ -87,7 +88,13 @@ def weekly_report(tx: Transaction, *, plan: str | None = None, end: datetime | N
         margins=tuple(_margins(tx, Interval(start, last))),
         crossed=funnel.crossed_between(tx.connection, tx.workspace.id, start, last),
         walls=funnel.walls_between(tx.connection, tx.workspace.id, start, last),
+        signed_up=_reached_in(ways, "signed_up", start, last),
+        upgraded=_reached_in(ways, "upgraded", start, last),
     )
+
+
+def _reached_in(ways: Sequence[Journey], step: Step, start: datetime, end: datetime) -> int:
+    return sum(1 for one in ways if step in one.at and start <= one.at[step] < end)
 
 
 def _reach(found: dict[str, dict[Step, datetime]], key: str, step: Step, at: datetime) -> None:
@@ -146,15 +153,25 @@ def _the_free_plan(catalog: Catalog) -> str:
     return free[0]
 
 
+def _stretches(contract: Contract, inside: Interval) -> Iterator[tuple[str, Interval]]:
+    """The plans a contract stood on in an interval, from when to when."""
+    start = inside.start
+    for each in [*sorted(each.since for each in contract.agreed), inside.end]:
+        plan, end = contract.standing_at(start).plan, min(each, inside.end)
+        if end > start and (end == inside.end or contract.standing_at(end).plan != plan):
+            yield plan, Interval(start, end)
+            start = end
+
+
 def _margins(tx: Transaction, week: Interval) -> list[PlanMargin]:
-    """Revenue and cost of the contracts that ran, by the plan they ended the week on."""
+    """Revenue and cost of the contracts that ran, by the plan they stood on: one that changed counts under each."""
     found: dict[tuple[str, str], list[ContractMargin]] = {}
     for contract in _contracts(tx):
         if contract.start >= week.end or (contract.end is not None and contract.end <= week.start):
             continue
         inside = Interval(max(week.start, contract.start), min(week.end, contract.end or week.end))
-        margin = contract_margin(tx, contract, inside)
-        found.setdefault((contract.standing_at(week.end).plan, contract.currency), []).append(margin)
+        for plan, stretch in _stretches(contract, inside):
+            found.setdefault((plan, contract.currency), []).append(contract_margin(tx, contract, stretch))
     return [
         PlanMargin(
             plan,

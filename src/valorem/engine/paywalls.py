@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
+from valorem.core.entitlements.check import say
 from valorem.core.entitlements.windows import Window
 from valorem.core.errors import OverloadedError
 from valorem.core.ids import part_of
@@ -110,6 +111,7 @@ def _tell(
             "window_start": write_instant(start),
             "prompt": None if offer is None else offer.key,
             "plan_offered": None if offer is None else offer.plan,
+            "text": f"was told no: {say(result.verdict)}",
         },
     )
     outbox.put(connection, workspace, [message], now)

@@ -54,6 +54,8 @@ class WeeklyReport:
         margins: By plan.
         crossed: Alert kind to how many thresholds were crossed in the week.
         walls: Feature to how many customers met its limit in the week.
+        signed_up: How many signed up for the plan in the week.
+        upgraded: How many left it for another one in the week.
     """
 
     plan: str
@@ -64,6 +66,8 @@ class WeeklyReport:
     margins: tuple[PlanMargin, ...]
     crossed: dict[str, int]
     walls: dict[str, int]
+    signed_up: int = 0
+    upgraded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class _Table:
 
 def markdown(report: WeeklyReport) -> str:
     """The report as Markdown."""
-    lines = [f"# {_title(report)}", ""]
+    lines = [f"# {_title(report)}", "", _in_short(report), ""]
     for table in _tables(report):
         lines += [f"## {table.title}", ""]
         if not table.rows:
@@ -95,6 +99,7 @@ def html(report: WeeklyReport) -> str:
         "<!doctype html>",
         f'<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body><h1>{title}</h1>',
+        f"<p>{escape(_in_short(report))}</p>",
     ]
     for table in _tables(report):
         parts.append(f"<h2>{escape(table.title)}</h2>")
@@ -120,6 +125,33 @@ def _title(report: WeeklyReport) -> str:
     return f"Plan {report.plan}: {report.start:%Y-%m-%d} to {last:%Y-%m-%d}"
 
 
+def _in_short(report: WeeklyReport) -> str:
+    """What somebody with half a minute should know."""
+    steps = {one.step: one for one in report.funnel.steps}
+    whole = steps["signed_up"].customers
+    week = f"{report.signed_up} signed up and {report.upgraded} upgraded this week."
+    if not whole:
+        return f"{week} Nobody is on the plan yet."
+    activated, upgraded = steps["activated"], steps["upgraded"]
+    ever = (
+        f"Of {whole} who ever signed up, {_share(activated.share)} had a first success"
+        f" (half of them within {_time(activated.median_from_start)}) and {_share(upgraded.share)} upgraded."
+    )
+    stalled = max(report.funnel.steps, key=lambda one: one.stalled)
+    if not stalled.stalled:
+        return f"{week} {ever}"
+    return f"{week} {ever} Most of the others stand at: {NAMES[stalled.step]} ({stalled.stalled})."
+
+
+def _most_stalled(funnel: Funnel) -> str:
+    most = max(funnel.steps, key=lambda one: one.stalled)
+    return f"{NAMES[most.step]} ({most.stalled})" if most.stalled else "—"
+
+
+def _first_success(funnel: Funnel) -> str:
+    return _time(next(one.median_from_start for one in funnel.steps if one.step == "activated"))
+
+
 def _tables(report: WeeklyReport) -> Sequence[_Table]:
     return (
         _Table(
@@ -138,8 +170,21 @@ def _tables(report: WeeklyReport) -> Sequence[_Table]:
         ),
         _Table(
             "By week of signing up",
-            ("week", *(NAMES[one.step] for one in report.funnel.steps)),
-            tuple((one.cohort, *(str(step.customers) for step in one.steps)) for one in report.cohorts),
+            (
+                "week",
+                *(NAMES[one.step] for one in report.funnel.steps),
+                "median time to first success",
+                "most stopped at",
+            ),
+            tuple(
+                (
+                    one.cohort,
+                    *(str(step.customers) for step in one.steps),
+                    _first_success(one),
+                    _most_stalled(one),
+                )
+                for one in report.cohorts
+            ),
         ),
         _Table("Limits met this week", ("feature", "customers"), _counts(report.walls)),
         _Table(
