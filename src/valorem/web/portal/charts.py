@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -282,21 +282,16 @@ def burn_chart(
     unit: str,
     points: Sequence[Point],
     empty_at: datetime | None,
+    lost: Decimal,
     zone: str,
     at: datetime,
 ) -> PortalChart:
-    """What was left of credits day by day, and where it leads at the pace of the last days."""
+    """What was left of credits day by day, and where it leads at the pace of the last days; what expires falls off."""
     known, going = words.say("left"), words.say("at the pace of the last days")
     rows = [_left(words, point, known, zone) for point in points]
-    horizon = at + timedelta(days=62)
     if empty_at is not None and points and points[-1].amount > 0:
-        shown = min(empty_at, horizon)
-        # A straight line: what is left goes to nothing at one pace.
-        whole, part = empty_at - at, shown - at
-        micro = timedelta(microseconds=1)
-        amount = points[-1].amount * (1 - Decimal(part // micro) / Decimal(max(whole // micro, 1)))
-        ahead = Point(shown, amount.quantize(Decimal("0.01")))
-        rows += [_left(words, point, going, zone) for point in (points[-1], ahead)]
+        ahead = [points[-1], Point(empty_at, min(lost, points[-1].amount))]
+        rows += [_left(words, point, going, zone) for point in (*ahead, Point(empty_at, ZERO))]
     x = {
         "field": "at",
         "type": "temporal",

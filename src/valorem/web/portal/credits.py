@@ -84,6 +84,7 @@ def _account(tx: Transaction, guest: Guest, balance: Balance) -> Account:
             balance.name,
             points,
             forecast.runs_out_at,
+            forecast.lost,
             guest.customer.zone,
             tx.now,
         )

@@ -93,18 +93,20 @@ def contracts_of(tx: Transaction, guest: Guest) -> list[Contract]:
     return sorted((row.contract for row in rows), key=lambda each: (each.start, each.id))
 
 
-def running(tx: Transaction, guest: Guest) -> list[Running]:
-    """The contracts that run, the one that started last first."""
+def running(tx: Transaction, guest: Guest, *, previews: bool = True) -> list[Running]:
+    """The contracts that run, the one that started last first; without their next invoices where nobody asks for them."""
     return [
-        _running(tx, each)
+        _running(tx, each, preview=previews)
         for each in reversed(contracts_of(tx, guest))
         if each.start <= tx.now and (each.end is None or tx.now < each.end)
     ]
 
 
-def _running(tx: Transaction, contract: Contract) -> Running:
+def _running(tx: Transaction, contract: Contract, *, preview: bool) -> Running:
     standing = contract.standing_at(tx.now)
     plan = catalog_at(tx, standing.catalog_version).plan(standing.plan)
+    if not preview:
+        return Running(contract, plan, None)
     try:
         return Running(contract, plan, preview_invoice(tx, contract.id))
     except ValoremError:
@@ -150,6 +152,14 @@ def burned(tx: Transaction, running_: Running) -> list[Burned]:
         name = version.name or priced.meter.name or priced.key
         found.append(Burned(priced.key, name, priced.meter.unit, used, tuple(blocks), cost))
     return found
+
+
+def meter_names(tx: Transaction, running_: Running) -> dict[str, str]:
+    """What is priced by use, and what it is called."""
+    return {
+        priced.key: priced.price.at(tx.now).name or priced.meter.name or priced.key
+        for priced in terms_for(tx, running_.contract).at(tx.now).priced
+    }
 
 
 def lines_of(running_: Running, key: str) -> tuple[Line, ...]:

@@ -50,9 +50,9 @@ def _page(guest: Guest, refused: ValoremError | None = None) -> Page:
     with guest.reading() as tx:
         access = figures.limits_of(tx, guest)
         budgets = verbs.list_budgets(tx, guest.key)
-        running = figures.running(tx, guest)
-        meters = figures.burned(tx, running[0]) if running else []
-        names = {each.key: each.name for each in meters} | {each.feature: each.name for each in access}
+        running = figures.running(tx, guest, previews=False)
+        meters = figures.meter_names(tx, running[0]) if running else {}
+        names = {**meters, **{each.feature: each.name for each in access}}
         told = [
             Told(
                 each.crossed_at,

@@ -82,7 +82,7 @@ def add(site: PortalSite) -> None:
 
 def _show(guest: Guest) -> Page:
     with guest.reading() as tx:
-        running = figures.running(tx, guest)
+        running = figures.running(tx, guest, previews=False)
         now = tx.now
         offers: list[Offer] = []
         periods: list[str] = []
@@ -201,7 +201,7 @@ def _limit_text(guest: Guest, limit: Limit, catalog: Catalog, key: str) -> str:
 
 
 def _running(tx: Transaction, guest: Guest) -> Running:
-    running = figures.running(tx, guest)
+    running = figures.running(tx, guest, previews=False)
     if not running:
         raise NotFoundError("no contract runs")
     return running[0]
