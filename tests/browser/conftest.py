@@ -1,5 +1,6 @@
 """A real server, a real Chromium, and somebody who is watched: nothing may be fetched from elsewhere, nothing refused."""
 
+import re
 import shutil
 import socket
 import threading
@@ -13,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request, expect, sync_playwright
 
 from tests.api.conftest import CATALOG, bearer
 from tests.web.console import OWNER, PASSWORD
@@ -43,9 +45,23 @@ FLAGS = (
     "--disable-sync",
 )
 SIZES = {"wide": (1280, 900), "phone": (390, 844)}
-MODES = [(theme, size) for theme in ("light", "dark") for size in SIZES]
+#: A journey is made on a wide, light screen in English; where it ends is looked at again in these.
+OTHER_MODES = (("dark", "phone", "de-DE"), ("light", "phone", "en-US"), ("dark", "wide", "de-DE"))
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 PATIENCE_MS = 60_000  # a busy machine is slow, not wrong
+FILES = {
+    **CATALOG,
+    "meters/runs.yaml": "meter: runs\nname: Runs\nevent: run\naggregate: count\nunit: run\ncost: {amount: 0.05}\n",
+    "features/agents.yaml": "feature: agents\nname: Agents\nkind: metered\nmeter: runs\n",
+    "credits/coins.yaml": "credit: coins\nname: coin\nburn:\n  runs: {model: per_unit, amount: 2}\n",
+    "outcomes/done.yaml": "outcome: done\nname: Done\nunit: ticket\nsource: {system: desk, freshness: 2 hours}\n"
+    "evidence:\n  - {event: ticket, kind: success, when: {data.state: done}}\nkey: data.id\nwindow: 1 day\n"
+    "currency: USD\nprice: {model: per_unit, amount: 1}\n",
+    "plans/pro.yaml": "plan: pro\nname: Pro\ncurrency: USD\nevery: month\n"
+    "fees: {base: {amount: 90}, seat: {amount: 9, per: seat}}\noutcomes: [done]\n"
+    "prices:\n  tokens: {model: per_unit, amount: 1, per: 1M, included: 1M}\n"
+    "limits:\n  agents: {max: 10, window: day}\nalerts: {limits: [80%]}\n",
+}
 
 
 @dataclass
@@ -63,7 +79,7 @@ class Site:
         workspace = create_workspace(self.engine, name=name, kind="sandbox", clock_at=START)
         key = issue_key(self.engine, workspace.id, name="test", scopes=["admin"]).key
         sandbox = Sandbox(self.url, name, key)
-        sandbox.post("/v1/catalog/apply", {"files": CATALOG, "message": "First", "author": "test"})
+        sandbox.post("/v1/catalog/apply", {"files": FILES, "message": "First", "author": "test"})
         sandbox.post("/v1/customers", {"key": "acme", "name": "Acme", "currency": "USD"})
         sandbox.post(
             "/v1/contracts",
@@ -172,6 +188,10 @@ class Watched:
     def note_error(self, error: Error) -> None:
         self.faults.append(f"error: {error}")
 
+    def note_dialog(self, dialog: Dialog) -> None:
+        self.faults.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
     def note_asked(self, asked: Request) -> None:
         if not asked.url.startswith((self.url, "data:", *self.allowed)):
             self.faults.append(f"elsewhere: {asked.url}")
@@ -188,17 +208,42 @@ class Watched:
 Opens = Callable[..., Watched]
 
 
+@pytest.fixture(scope="module")
+def signed_in(chromium: Browser, site: Site) -> Any:
+    """What a browser keeps of an owner who signed in; the signing in itself has a journey of its own."""
+    ensure_owner(site.engine)
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{site.url}/sign-in")
+    page.get_by_label("E-mail address").fill(OWNER)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/w/**")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
 @pytest.fixture
-def open_page(chromium: Browser, site: Site) -> Iterator[Opens]:
+def open_page(chromium: Browser, site: Site, request: pytest.FixtureRequest) -> Iterator[Opens]:
     """Opens a watched page in a mode; signed in, unless told otherwise."""
     contexts = []
 
-    def open_(theme: str, size: str, *, signed_in: bool = True, scripts: bool = True) -> Watched:
+    def open_(
+        theme: str = "light",
+        size: str = "wide",
+        language: str = "en-US",
+        *,
+        signed_in: bool = True,
+        scripts: bool = True,
+    ) -> Watched:
         width, height = SIZES[size]
         context = chromium.new_context(
             color_scheme="dark" if theme == "dark" else "light",
             viewport={"width": width, "height": height},
+            locale=language,
             java_script_enabled=scripts,
+            storage_state=request.getfixturevalue("signed_in") if signed_in else None,
         )
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
@@ -207,18 +252,41 @@ def open_page(chromium: Browser, site: Site) -> Iterator[Opens]:
         page.on("console", watched.note_said)
         page.on("pageerror", watched.note_error)
         page.on("request", watched.note_asked)
-        if signed_in:
-            ensure_owner(site.engine)
-            page.goto(f"{site.url}/sign-in")
-            page.get_by_label("E-mail address").fill(OWNER)
-            page.get_by_label("Password").fill(PASSWORD)
-            page.get_by_role("button", name="Sign in").click()
-            page.wait_for_url("**/w/**")
+        page.on("dialog", watched.note_dialog)
         return watched
 
     yield open_
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def in_every_mode(open_page: Opens) -> Callable[[str, str], None]:
+    """Looks at where a journey ended in the modes it was not made in: nothing amiss, and the same exact value shown."""
+
+    def look(address: str, value: str) -> None:
+        for theme, size, language in OTHER_MODES:
+            watched = open_page(theme, size, language)
+            watched.page.goto(address)
+            expect(watched.page.get_by_role("heading", level=1)).to_have_count(1)
+            shown = watched.page.locator(f'main data[value="{value}"]')
+            expect(shown.first).to_be_attached()
+            if language.startswith("de"):
+                assert re.search(r"\.\d\d$", shown.first.inner_text().strip()) is None
+            watched.check()
+            assert serious_faults(watched.page) == []
+
+    return look
+
+
+def serious_faults(page: Page) -> list[str]:
+    """What axe finds that would keep somebody out."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{page.url}: {each['id']}: {each['nodes'][0]['html'][:160]}"
+        for each in found
+        if each["impact"] in {"serious", "critical"}
+    ]
 
 
 def ensure_owner(engine: Engine) -> None:

@@ -1,10 +1,8 @@
 """Every page in every mode: no serious fault of access, nothing from elsewhere, nothing refused, nothing too wide."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
 
-from tests.browser.conftest import Opens, Sandbox, Site
+from tests.browser.conftest import Opens, Sandbox, Site, serious_faults
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 OPEN = ("/sign-in", "/reference")
@@ -13,15 +11,39 @@ OPEN = ("/sign-in", "/reference")
 @pytest.fixture(scope="module")
 def sandbox(site: Site) -> Sandbox:
     made = site.sandbox()
+    made.post("/v1/credits/grants", {"customer": "acme", "credit": "coins", "amount": "50", "id": "g"})
+    contract = made.get("/v1/contracts?customer=acme")["items"][0]["id"]
+    made.post(
+        f"/v1/contracts/{contract}/changes",
+        {"changes": [{"kind": "plan", "plan": "pro"}], "effective": "now"},
+    )
+    made.post("/v1/budgets", {"customer": "acme", "amount": "20"})
+    made.post("/v1/webhooks", {"url": "https://hooks.example.com/x"})
+    body = {"contract": contract, "definition": "done", "effective_from": "2026-03-10T12:00:00Z"}
+    made.post("/v1/outcomes/definitions", body)
     made.post("/v1/clock/advance", {"to": "2026-05-01T02:00:00Z"})
+    number = made.get("/v1/invoices?newest_first=true")["items"][0]["number"]
+    made.post(f"/v1/invoices/{number}/pay", {"amount": "1"})
+    made.post(f"/v1/invoices/{number}/credit_notes", {"reason": "an outage", "lines": {"1": "1"}})
     return made
 
 
 def paths(sandbox: Sandbox) -> list[str]:
     contract = sandbox.get("/v1/contracts?customer=acme")["items"][0]["id"]
     number = sandbox.get("/v1/invoices?newest_first=true")["items"][0]["number"]
+    endpoint = sandbox.get("/v1/webhooks")["items"][0]["id"]
     return [
         *("/", "/events", "/event?source=/t&id=first&subject=acme&time=2026-03-09T00:00:00Z", "/meters"),
+        *(
+            "/payments",
+            "/credit-notes",
+            "/credit-notes/CRN-000001",
+            "/dunning",
+            "/revenue",
+            "/revenue?plan=team",
+        ),
+        *("/outcomes", f"/outcomes/{contract}/done", f"/contracts/{contract}/change", "/settings/billing"),
+        *("/customers/acme/limits", f"/alerts/endpoints/{endpoint}", f"/invoices/{number}"),
         *("/catalog", "/catalog/versions/1", "/catalog/change", "/customers", "/customers/acme"),
         *("/new-customer", "/customers/acme/contracts/new", f"/contracts/{contract}", "/invoices"),
         *(
@@ -42,15 +64,6 @@ def paths(sandbox: Sandbox) -> list[str]:
     ]
 
 
-def faults_of(page: Page) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{page.url}: {each['id']}: {each['nodes'][0]['html'][:160]}"
-        for each in found
-        if each["impact"] in {"serious", "critical"}
-    ]
-
-
 @pytest.mark.parametrize(("theme", "size"), [("light", "wide"), ("dark", "phone")])
 def test_every_page_is_sound(site: Site, sandbox: Sandbox, open_page: Opens, theme: str, size: str) -> None:
     watched = open_page(theme, size)
@@ -64,7 +77,7 @@ def test_every_page_is_sound(site: Site, sandbox: Sandbox, open_page: Opens, the
                 "document.querySelectorAll('figure.chart').length"
                 " === document.querySelectorAll('figure.chart[data-ready]').length"
             )
-        faults += faults_of(watched.page)
+        faults += serious_faults(watched.page)
         watched.check()
     assert faults == []
 
