@@ -45,6 +45,7 @@ FLAGS = (
     "--disable-sync",
 )
 SIZES = {"wide": (1280, 900), "phone": (390, 844)}
+MODES = [(theme, size) for theme in ("light", "dark") for size in SIZES]
 #: A journey is made on a wide, light screen in English; where it ends is looked at again in these.
 OTHER_MODES = (("dark", "phone", "de-DE"), ("light", "phone", "en-US"), ("dark", "wide", "de-DE"))
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)

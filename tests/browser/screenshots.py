@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from tests.browser.conftest import CHROMIUM, FLAGS, SIZES
 
@@ -67,7 +67,7 @@ def main() -> None:
         entry = browser.new_context()
         _enter(entry.new_page(), chosen.at, chosen.email, chosen.password)
         state = entry.storage_state()
-        context = browser.new_context(storage_state=state, viewport=_size("wide"), color_scheme="light")
+        context = browser.new_context(storage_state=state, viewport=_size("wide"))
         page = context.new_page()
         page.goto(home + "/")
         whole = page.locator("[data-partial]")
@@ -87,15 +87,15 @@ def main() -> None:
         browser.close()
 
 
-def _size(size: str) -> dict[str, int]:
+def _size(size: str) -> ViewportSize:
     width, height = SIZES[size]
-    return {"width": width, "height": height}
+    return ViewportSize(width=width, height=height)
 
 
 def _context(browser: Browser, state: object, theme: str, size: str) -> BrowserContext:
     return browser.new_context(
         storage_state=state,  # type: ignore[arg-type]
-        viewport=_size(size),  # type: ignore[arg-type]
+        viewport=_size(size),
         color_scheme="dark" if theme == "dark" else "light",
     )
 

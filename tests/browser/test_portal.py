@@ -11,8 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import MODES, Opens, Sandbox, Site, Watched
-from tests.browser.test_every_page import faults_of
+from tests.browser.conftest import MODES, Opens, Sandbox, Site, Watched, serious_faults
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 modes = pytest.mark.parametrize(("theme", "size"), MODES)
@@ -95,7 +94,7 @@ def test_every_page_is_sound_in_two_languages(
             if (
                 language == LANGUAGES[theme == "dark"]
             ):  # access does not depend on the language: half is enough
-                faults += faults_of(watched.page)
+                faults += serious_faults(watched.page)
             watched.check()
     assert faults == []
 
