@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import fields, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.engine.billing import shops
 from tests.engine.sourcing import (
     Died,
     DirectReader,
@@ -26,17 +27,24 @@ from tests.engine.sourcing import (
     settle,
     shop_source,
 )
+from tests.engine.test_outcomes import CATALOG as OUTCOMES
+from tests.engine.test_outcomes import JANUARY, deal
 from tests.standins.source_server import SourceServer
 from tests.standins.world import Faults, World
 from valorem.core.errors import NotFoundError, UnauthorizedError
 from valorem.core.sources.frames import SourceUnreachableError
 from valorem.core.sources.signatures import Received
+from valorem.engine.closing import close_due
+from valorem.engine.connectors.holding import list_waiting, release
 from valorem.engine.connectors.polling import poll_source
+from valorem.engine.connectors.pushing import push_due
 from valorem.engine.connectors.receiving import Receipt, receive
 from valorem.engine.connectors.secrets import set_secret
 from valorem.engine.connectors.taking import find_source, retry_parked
+from valorem.engine.settling import standings
 from valorem.integrations.sources import SubprocessReader
 from valorem.integrations.sources.reading import Bounds
+from valorem.store.postgres import sources
 
 #: The stand-in breaks connections off in the middle; what is left of a socket is the collector's.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -282,3 +290,74 @@ def test_a_process_of_its_own_reads_pages_and_says_what_went_wrong(opened: Offic
             poll_source(office.taker, office.workspace, "shop")
     assert refused.value.lasting
     assert office.state("shop").failures == 1
+
+
+def test_a_gap_holds_the_invoice_until_the_source_is_read_or_somebody_lets_it_go(
+    module_database_url: str,
+) -> None:
+    desk = """
+source: desk
+poll: {kind: rest_api, url: 'http://127.0.0.1:9/', path: feed, every: 1 hour}
+map:
+- {event: solved, key: data.key, time: data.at, subject: data.customer, data: {key: data.key}}
+"""
+    with shops(module_database_url) as opened:
+        shop = opened.open({**OUTCOMES, "sources/desk.yaml": desk})
+        contracts = [shop.sell(each, "bare", start=JANUARY) for each in ("acme", "bolt")]
+        for contract in contracts:
+            deal(shop, contract, "vendor", "customer")
+        for name in ("acme", "bolt"):
+            event = {"specversion": "1.0", "id": name, "source": "connector:desk", "type": "solved", "subject": name,
+                     "time": "2026-01-01T00:02:00Z", "data": {"key": "k"}}  # fmt: skip
+            [result] = shop.ingestor.ingest(shop.workspace, [json.dumps(event).encode()])
+            assert result.status == "accepted", result
+        shop.go(datetime(2026, 2, 3, tzinfo=UTC))
+        drafts = shop.headers(status="draft")
+        assert len(drafts) == 2
+        with shop.engine.transaction(shop.workspace) as tx:
+            waiting = list_waiting(tx)
+            assert [each.reasons for each in waiting] == [("desk has not been read yet",)] * 2
+            assert standings(tx, drafts)[0].waits_for == ("desk has not been read yet",)
+            release(tx, drafts[0].id, by="ada", reason="known otherwise")
+        close_due(shop.engine, shop.workspace)
+        assert [each.status for each in shop.headers() if each.id == drafts[0].id] == ["finalised"]
+        assert len(shop.headers(status="draft")) == 1
+        with shop.engine.transaction(shop.workspace) as tx:
+            sources.note_tried(tx.connection, shop.workspace, "desk", tx.now, tx.now)
+            sources.note_read(tx.connection, shop.workspace, "desk", tx.now, tx.now, full=False)
+        close_due(shop.engine, shop.workspace)
+        assert shop.headers(status="draft") == []
+        assert shop.billed() == Decimal("1.98")
+
+
+def test_what_was_counted_is_told_to_its_source_once_and_again_after_a_failure(
+    module_database_url: str,
+) -> None:
+    with SourceServer(World(seed=1)).running() as server, shops(module_database_url) as opened:
+        desk = f"""
+source: desk
+poll: {{kind: rest_api, url: '{server.url}', path: feed, auth: {{kind: bearer, secret: token}}}}
+map:
+- {{event: solved, key: data.key, time: data.at, subject: data.customer, data: {{key: data.key}}}}
+push:
+- {{outcome: resolution, states: [confirmed], path: 'tickets/{{key}}/tags', body: {{tags: ['valorem_{{state}}']}}}}
+"""
+        shop = opened.open({**OUTCOMES, "sources/desk.yaml": desk})
+        engine = replace(shop.engine, reader=DirectReader())
+        deal(shop, shop.sell("acme", "bare", start=JANUARY), "vendor", "customer")
+        for name in ("a/1", "b"):
+            event = {"specversion": "1.0", "id": name, "source": "connector:desk", "type": "solved", "subject": "acme",
+                     "time": "2026-01-01T00:02:00Z", "data": {"key": name}}  # fmt: skip
+            shop.ingestor.ingest(shop.workspace, [json.dumps(event).encode()])
+        with engine.transaction(shop.workspace) as tx:
+            set_secret(tx, "token", "s3cret")
+        shop.go(datetime(2026, 1, 20, tzinfo=UTC))
+        server.push_fails = 1
+        assert push_due(engine, shop.workspace) == 1
+        shop.go(datetime(2026, 1, 21, tzinfo=UTC))
+        assert push_due(engine, shop.workspace) == 1
+        assert push_due(engine, shop.workspace) == 0
+        assert sorted(server.pushed) == [
+            ("PUT", "/tickets/a%2F1/tags", {"tags": ["valorem_confirmed"]}),
+            ("PUT", "/tickets/b/tags", {"tags": ["valorem_confirmed"]}),
+        ]

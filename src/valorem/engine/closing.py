@@ -222,7 +222,7 @@ def _finalise_some(
             waiting.add(header.contract)
             held += 1
             continue
-        if waits(tx, header.id, found_basis.outcomes, header.period_end):
+        if waits(tx, header, found_basis.outcomes):
             waiting.add(header.contract)
             held += 1
             continue

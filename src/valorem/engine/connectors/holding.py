@@ -10,6 +10,7 @@ from valorem.engine.engine import Transaction
 from valorem.engine.outcomes import OutcomeBasis
 from valorem.store.postgres import catalogs, invoice_waits, sources
 from valorem.store.postgres.invoice_waits import InvoiceWait
+from valorem.store.postgres.invoices import InvoiceHeader
 from valorem.store.postgres.sources import SourceState
 
 
@@ -42,9 +43,13 @@ def reasons_to_wait(tx: Transaction, basis: OutcomeBasis | None, period_end: dat
     return tuple(dict.fromkeys(found))
 
 
-def waits(tx: Transaction, invoice: str, basis: OutcomeBasis | None, period_end: datetime) -> bool:
-    """Whether an invoice has to wait, which is noted with the reason; one that was released does not."""
-    reasons = reasons_to_wait(tx, basis, period_end)
+def waits(tx: Transaction, header: InvoiceHeader, basis: OutcomeBasis | None) -> bool:
+    """Whether a draft has to wait, which is noted with the reason; one that was released does not.
+
+    What it bills of outcomes happened before its border; the period it shows may be the one that begins there.
+    """
+    invoice, until = header.id, min(header.period_end, header.issued_at)
+    reasons = reasons_to_wait(tx, basis, until) if header.index else ()
     if not reasons:
         if basis is not None:
             invoice_waits.clear(tx.connection, tx.workspace.id, [invoice])

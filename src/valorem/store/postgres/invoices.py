@@ -78,6 +78,13 @@ NOT_PARKED = (
     "NOT EXISTS (SELECT 1 FROM contract c WHERE c.part = invoice.part AND c.workspace = invoice.workspace"
     " AND c.id = invoice.contract AND c.parked_at IS NOT NULL)"
 )
+#: Nor of one whose draft waits for another system: no instant makes it final.
+NOT_WAITING = (
+    "NOT EXISTS (SELECT 1 FROM invoice_wait w JOIN invoice held"
+    " ON held.part = w.part AND held.workspace = w.workspace AND held.id = w.invoice"
+    " WHERE w.part = invoice.part AND w.workspace = invoice.workspace AND w.released_at IS NULL"
+    " AND held.contract = invoice.contract)"
+)
 
 
 def insert_drafts(
@@ -225,9 +232,10 @@ def due(
 
 
 def next_due_at(connection: Connection, workspace: int) -> datetime | None:
-    """When the next draft's grace ends."""
+    """When the next draft's grace ends, of those that wait for nothing else."""
     row = connection.execute(
-        f"SELECT min(finalise_at) AS at FROM invoice WHERE workspace = %s AND status = 'draft' AND {NOT_PARKED}",
+        f"SELECT min(finalise_at) AS at FROM invoice WHERE workspace = %s AND status = 'draft' AND {NOT_PARKED}"
+        f" AND {NOT_WAITING}",
         (workspace,),
     ).fetchone()
     return row["at"] if row else None
