@@ -2,7 +2,7 @@
 
 C8 prices are those in force at the event's time · C11 anchors are kept and parts sum to the whole · C12 a hundred changes in
 one day neither overlap nor explode. C15, that a preview is what then happens, is held against the engine in
-tests/engine/test_contract_changes_any.py.
+tests/engine/test_contract_changes.py.
 """
 
 from datetime import UTC, date, datetime, timedelta
