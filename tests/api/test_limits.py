@@ -196,3 +196,17 @@ def test_a_customer_s_own_budget_is_its_own_and_the_vendor_s_is_not(client: Clie
     client.remove_budget("ada", own.id, as_customer=True)
     client.remove_budget("ada", ours.id)
     assert client.list_budgets("ada").items == []
+
+
+def test_which_share_of_revenue_stays_from_month_to_month(client: Client) -> None:
+    client.create_customer("bob", "Bob", "USD")
+    client.create_contract("bob", "business", start=JANUARY)
+    client.create_customer("cid", "Cid", "USD")
+    gone = client.create_contract("cid", "business", start=JANUARY)
+    client.advance_clock(to=NOON + timedelta(days=1))
+    assert client.retention().items == []
+    client.change_contract(gone.id, [{"kind": "cancel"}], effective="period_end")
+    client.advance_clock(to=datetime(2026, 2, 2, tzinfo=UTC))
+    (moved,) = client.retention(months=3).items
+    assert (moved.currency, moved.start, moved.churned, moved.end) == ("USD", 200, 100, 100)
+    assert (moved.net_retention, moved.gross_retention) == (Decimal("0.5"), Decimal("0.5"))

@@ -1,15 +1,17 @@
-"""``/v1/reports``: how customers of a free plan fare, week by week."""
+"""``/v1/reports``: how customers of a free plan fare week by week, and how revenue stays month by month."""
 
+from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
 from valorem.api.access import Caller, Needs
 from valorem.api.strict_json import StrictRoute
-from valorem.api.wire import Answer, ExactOut, Instant
+from valorem.api.wire import Answer, ExactOut, Instant, Page
 from valorem.core.funnel.journeys import Funnel
 from valorem.core.funnel.report import html, markdown
 from valorem.engine.funnel import weekly_report
+from valorem.engine.retention import retention
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"], route_class=StrictRoute)
 Reader = Annotated[Caller, Depends(Needs("read"))]
@@ -74,6 +76,62 @@ class WeeklyReportAnswer(Answer):
     walls: dict[str, int]
     markdown: str
     html: str
+
+
+class MonthMovedAnswer(Answer):
+    """From one month in which anything was invoiced to the next, in one currency.
+
+    Attributes:
+        start: Invoiced in the earlier month.
+        new: To customers that had nothing then.
+        expansion: More to customers that stayed.
+        contraction: Less to customers that stayed.
+        churned: Then, to customers that have nothing now.
+        end: Invoiced in the later month.
+        net_retention: What the customers of the earlier month are invoiced now, as a share of that; null from nothing.
+        gross_retention: The same without any expansion.
+    """
+
+    currency: str
+    before: Instant
+    after: Instant
+    start: ExactOut
+    new: ExactOut
+    expansion: ExactOut
+    contraction: ExactOut
+    churned: ExactOut
+    end: ExactOut
+    net_retention: ExactOut | None
+    gross_retention: ExactOut | None
+
+
+@router.get("/retention")
+def get_retention(caller: Reader, months: Annotated[int, Query(ge=1, le=60)] = 12) -> Page[MonthMovedAnswer]:
+    """How invoiced revenue moved from month to month, and which share of it stayed, by currency."""
+    with caller.reading() as tx:
+        found = retention(tx, months=months)
+    return Page(
+        items=[
+            MonthMovedAnswer(
+                currency=one.currency,
+                before=one.before,
+                after=one.after,
+                start=one.movement.start,
+                new=one.movement.new,
+                expansion=one.movement.expansion,
+                contraction=one.movement.contraction,
+                churned=one.movement.churned,
+                end=one.movement.end,
+                net_retention=_share(one.movement.nrr()),
+                gross_retention=_share(one.movement.grr()),
+            )
+            for one in found
+        ]
+    )
+
+
+def _share(share: Decimal | None) -> Decimal | None:
+    return None if share is None else share.quantize(Decimal("0.000001"))
 
 
 @router.get("/weekly")

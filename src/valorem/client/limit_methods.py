@@ -274,6 +274,11 @@ def weekly_report(*, plan: str | None = None, end: datetime | None = None) -> Ca
     return Call("GET", "/v1/reports/weekly", v.WeeklyReport, query={"plan": plan, "end": end})
 
 
+def retention(*, months: int | None = None) -> Call[Page[v.MonthMoved]]:
+    """How invoiced revenue moved from month to month, and which share of it stayed."""
+    return Call("GET", "/v1/reports/retention", Page[v.MonthMoved], query={"months": months})
+
+
 class LimitMethods:
     """The calls as methods."""
 
@@ -302,3 +307,4 @@ class LimitMethods:
     list_deliveries = Method(list_deliveries)
     list_attempts = Method(list_attempts)
     weekly_report = Method(weekly_report)
+    retention = Method(retention)

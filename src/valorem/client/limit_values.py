@@ -243,3 +243,19 @@ class WeeklyReport(Value, frozen=True):
     walls: dict[str, int]
     markdown: str
     html: str
+
+
+class MonthMoved(Value, frozen=True):
+    """How invoiced revenue moved from one month to the next, in one currency."""
+
+    currency: str
+    before: datetime
+    after: datetime
+    start: Decimal
+    new: Decimal
+    expansion: Decimal
+    contraction: Decimal
+    churned: Decimal
+    end: Decimal
+    net_retention: Decimal | None
+    gross_retention: Decimal | None
