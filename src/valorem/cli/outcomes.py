@@ -54,6 +54,9 @@ def show(
     say(f"{board.confirmed:,} confirmed · {board.reversed:,} reversed · {board.cancelled:,} cancelled")
     for reason, count in board.rejected.items():
         say(f"{count:,} rejected: {reason}")
+    if board.unreadable:
+        event, reason = next(iter(board.unreadable.items()))
+        say(f"{len(board.unreadable):,} events cannot be read, such as {event}: {reason}", "yellow")
     table(
         ("period", "assumed", "confirmed", "cancelled", "reversed", "amount", "of it credit"),
         [
