@@ -19,6 +19,7 @@ from valorem.core.outcomes.signing import DefinitionVersion, Party
 from valorem.core.time import parse_instant, write_instant
 from valorem.engine.clock import advance_clock
 from valorem.engine.contracts import get_contract
+from valorem.engine.credit_notes import list_credit_notes
 from valorem.engine.invoices import explain_line, get_invoice, preview_invoice, verify_invoice
 from valorem.engine.outcome_deals import (
     Proposal,
@@ -336,8 +337,10 @@ def test_billed_less_credited_is_the_price_of_the_final_states_in_any_order_of_a
     all_verify(shop, contract)
 
 
-def test_what_a_dispute_upholds_is_credited_on_the_next_invoice(opened: Shops) -> None:
-    shop = opened.open(CATALOG)
+@pytest.mark.parametrize("settle", ["credit_note", "next_invoice"])
+def test_what_a_dispute_upholds_is_given_back(opened: Shops, settle: str) -> None:
+    told = RESOLUTION.replace("disputes: {days: 30,", f"disputes: {{days: 30, settle: {settle},")
+    shop = opened.open({**CATALOG, "outcomes/resolution.yaml": told})
     contract = shop.sell("acme", "bare")
     deal(shop, contract, "vendor", "customer")
     send(shop, *(fact("acme", "solved", f"c{n}", day(n + 1)) for n in range(5)))
@@ -361,8 +364,13 @@ def test_what_a_dispute_upholds_is_credited_on_the_next_invoice(opened: Shops) -
         resolve_dispute(
             tx, contract.id, "resolution", stored.dispute.id, {"c1": Decimal(1), "c2": Decimal(0)}
         )
-    shop.go(day(2, month=3))
-    assert outcome_total(shop, contract) == Decimal("3.47")
+    with shop.engine.transaction(shop.workspace) as tx:
+        notes = [each.note.net for each in list_credit_notes(tx, invoice=invoice.id)]
+    assert notes == ([Decimal("0.50")] if settle == "credit_note" else [])
+    # One that is refuted later besides: whichever way the dispute was settled, nothing is given back twice.
+    send(shop, fact("acme", "reopened", "c0", day(10, month=2)))
+    shop.go(day(2, month=4))
+    assert outcome_total(shop, contract) - sum(notes, Decimal(0)) == Decimal("2.97")
     all_verify(shop, contract)
 
 

@@ -247,7 +247,7 @@ def _basis(
         late,
         tuple(row["id"] for row in rows),
         billed,
-        outcomes=None if outcomes is None else replace(outcomes, billed=of_outcomes),
+        outcomes=None if outcomes is None else outcomes.with_billed(of_outcomes),
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from valorem.core.billing.canonical import read_invoice
+from valorem.core.billing.sealing import read_sealed
 from valorem.core.contracts.customer import check_text
 from valorem.core.errors import InvalidInputError, NotFoundError, UnprocessableError
 from valorem.core.ids import part_of
@@ -14,13 +15,15 @@ from valorem.core.outcomes.disputes import Dispute, Resolution, check_dispute, r
 from valorem.core.outcomes.invoicing import KIND
 from valorem.core.outcomes.signing import Party
 from valorem.core.periods import Interval
+from valorem.engine.assembling import basis_of, outcome_lines_at
 from valorem.engine.contracts import get_contract
+from valorem.engine.credit_notes import NoteRequest, issue_credit_note
 from valorem.engine.engine import Transaction
 from valorem.engine.identifiers import new_id
 from valorem.engine.outcome_reports import Scene, scene_at
 from valorem.engine.outcomes import frame_of
 from valorem.store.postgres import invoices, outcomes
-from valorem.store.postgres.outcomes import StoredDispute
+from valorem.store.postgres.outcomes import Noted, StoredDispute
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,53 @@ def resolve_dispute(
         if key in done:
             raise UnprocessableError(f"{key[:60]!r} is resolved already", field="resolutions")
     given = {key: Resolution(share, tx.now, note) for key, share in shares.items()}
-    return _move(tx, contract, outcome, stored, replace(dispute, resolutions={**done, **given}))
+    invoice = stored.invoice if terms.settle != "next_invoice" else None
+    before = None if invoice is None else _next_lines(tx, contract)
+    moved = _move(tx, contract, outcome, stored, replace(dispute, resolutions={**done, **given}))
+    if invoice is not None and before is not None:
+        _credit(tx, contract, outcome, moved, invoice, before)
+    return moved
+
+
+def _next_lines(tx: Transaction, contract: str) -> dict[tuple[int, str], Decimal]:
+    """What the next invoice would change about every charge of outcomes, as it stands."""
+    row = get_contract(tx, contract)
+    basis = basis_of(tx, row.contract, max(row.next_index, 1))
+    found: dict[tuple[int, str], Decimal] = {}
+    for line in outcome_lines_at(tx, basis):
+        place = line.period_index, line.charge
+        found[place] = found.get(place, ZERO) + line.amount
+    return found
+
+
+def _credit(
+    tx: Transaction,
+    contract: str,
+    outcome: str,
+    stored: StoredDispute,
+    invoice: str,
+    before: Mapping[tuple[int, str], Decimal],
+) -> None:
+    """Give back by a credit note what a resolution takes off the lines of a final invoice; the rest waits for the next one."""
+    after = _next_lines(tx, contract)
+    sealed = invoices.load_document(tx.connection, tx.workspace.id, invoice)
+    if sealed is None or read_sealed(sealed.document).settlement.total <= 0:
+        return
+    earlier = outcomes.load_noted(tx.connection, tx.workspace.id, contract, outcome)
+    amounts: dict[str, Decimal] = {}
+    noted: list[Noted] = []
+    for number, line in enumerate(read_invoice(sealed.document).lines, 1):
+        if line.kind != KIND or line.key != outcome or line.contract not in (None, contract):
+            continue
+        place = line.period_index, line.charge
+        taken = sum((each.amount for each in earlier if (each.period_index, each.charge) == place), ZERO)
+        amount = min(before.get(place, ZERO) - after.get(place, ZERO), line.amount - taken)
+        if amount > 0:
+            amounts[str(number)] = amount
+            noted.append(Noted(*place, amount))
+    if amounts:
+        issue_credit_note(tx, invoice, NoteRequest(f"dispute {stored.dispute.id}", amounts))
+        outcomes.note_dispute(tx.connection, tx.workspace.id, contract, outcome, stored.dispute.id, noted)
 
 
 def list_disputes(tx: Transaction, contract: str, outcome: str) -> list[StoredDispute]:

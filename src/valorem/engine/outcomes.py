@@ -28,6 +28,7 @@ from valorem.engine.browsing import EventBehind, EventPage
 from valorem.engine.engine import Transaction
 from valorem.engine.history import counted_events
 from valorem.store.postgres import contracts, outcome_estimates, outcomes
+from valorem.store.postgres.outcomes import Noted
 
 Recorded = tuple[tuple[Event, datetime], ...]
 
@@ -40,13 +41,26 @@ class OutcomeBasis:
         definitions: By outcome, all versions with their signatures as they stood.
         off: By outcome: key to the share of it that a dispute holds back or gave back.
         estimates: By outcome: number of a period to its estimate, as stored.
-        billed: The outcome lines of all earlier invoices.
+        noted: By outcome: what credit notes of disputes gave back.
+        billed: The outcome lines of all earlier invoices, less that.
     """
 
     definitions: Mapping[str, Definitions]
     off: Mapping[str, Mapping[str, Decimal]]
     estimates: Mapping[str, Mapping[int, Estimate]] = field(default_factory=dict)
+    noted: Mapping[str, Sequence[Noted]] = field(default_factory=dict)
     billed: tuple[Line, ...] = ()
+
+    def with_billed(self, lines: tuple[Line, ...]) -> "OutcomeBasis":
+        """The same after the outcome lines of earlier invoices, less what credit notes took back of them."""
+        known = {(line.period_index, line.charge): line for line in reversed(lines)}
+        back = tuple(
+            replace(line, amount=-each.amount, exact_amount=-each.amount)
+            for noted in self.noted.values()
+            for each in noted
+            if (line := known.get((each.period_index, each.charge))) is not None
+        )
+        return replace(self, billed=(*lines, *back))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +89,12 @@ def outcome_basis(tx: Transaction, contract: Contract) -> OutcomeBasis | None:
     if not definitions:
         return None
     off = {key: _off(tx, contract.id, each) for key, each in definitions.items()}
-    return OutcomeBasis(definitions, off, estimates_of(tx, contract.id, definitions))
+    noted = {
+        outcome: found
+        for outcome in definitions
+        if (found := outcomes.load_noted(tx.connection, tx.workspace.id, contract.id, outcome))
+    }
+    return OutcomeBasis(definitions, off, estimates_of(tx, contract.id, definitions), noted)
 
 
 def estimates_of(
@@ -284,6 +303,10 @@ def write_outcomes(basis: OutcomeBasis) -> dict[str, Any]:
                 for version in definitions.versions
             ],
             "off": {key: plain(share) for key, share in sorted(basis.off.get(outcome, {}).items())},
+            "noted": [
+                {"period_index": each.period_index, "charge": each.charge, "amount": plain(each.amount)}
+                for each in basis.noted.get(outcome, ())
+            ],
             "estimates": {
                 str(index): write_estimate(each)
                 for index, each in sorted(basis.estimates.get(outcome, {}).items())
@@ -323,7 +346,14 @@ def read_outcomes(
         outcome: {int(index): read_estimate(each) for index, each in kept.get("estimates", {}).items()}
         for outcome, kept in written.items()
     }
-    return OutcomeBasis(definitions, off, estimates, billed)
+    noted = {
+        outcome: [
+            Noted(each["period_index"], each["charge"], Decimal(each["amount"]))
+            for each in kept.get("noted", ())
+        ]
+        for outcome, kept in written.items()
+    }
+    return OutcomeBasis(definitions, off, estimates, noted).with_billed(billed)
 
 
 def events_behind(

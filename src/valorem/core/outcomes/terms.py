@@ -181,6 +181,8 @@ class DisputeTerms(Entry):
         days: How long after an invoice is final it may be disputed; the last instant is outside.
         reasons: The closed list of reasons.
         effect: Whether what is disputed is held back, or paid and credited later.
+        settle: How what is upheld is given back once its invoice is final: by a credit note (where left out), or on the next
+            invoice.
         vendor_silence_days: After so many days without an answer a dispute is upheld; 0 for never.
         customer_silence_days: After so many days without a reply to the answer it is rejected; 0 for never.
     """
@@ -188,6 +190,7 @@ class DisputeTerms(Entry):
     days: Annotated[int, Field(ge=0, le=3650)] = 14
     reasons: tuple[str, ...] = ("not_achieved", "not_ours", "duplicate", "wrong_value", "definition")
     effect: Literal["hold", "pay_then_credit"] = "hold"
+    settle: Literal["credit_note", "next_invoice"] | None = None
     vendor_silence_days: Annotated[int, Field(ge=0, le=3650)] = 0
     customer_silence_days: Annotated[int, Field(ge=0, le=3650)] = 0
 

@@ -40,6 +40,15 @@ class StoredReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """What a credit note of a dispute gave back of one charge of one period."""
+
+    period_index: int
+    charge: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class StoredDispute:
     """A dispute, and the final invoice it is about; None while nothing was billed."""
 
@@ -318,6 +327,35 @@ def load_disputes(
         (part_in(contract, "ctr"), workspace, contract, outcome),
     )
     return [_dispute(row) for row in rows]
+
+
+def note_dispute(
+    connection: Connection, workspace: int, contract: str, outcome: str, dispute: str, noted: Sequence[Noted]
+) -> None:
+    """Keep what a credit note gave back for a dispute, beside what earlier ones did."""
+    written = [
+        {"period_index": each.period_index, "charge": each.charge, "amount": plain(each.amount)}
+        for each in noted
+    ]
+    connection.execute(
+        "UPDATE outcome_dispute SET noted = noted || %s"
+        " WHERE part = %s AND workspace = %s AND contract = %s AND outcome = %s AND id = %s",
+        (Jsonb(written), part_in(contract, "ctr"), workspace, contract, outcome, dispute),
+    )
+
+
+def load_noted(connection: Connection, workspace: int, contract: str, outcome: str) -> list[Noted]:
+    """What credit notes of disputes gave back so far, in order of the disputes."""
+    rows = connection.execute(
+        "SELECT noted FROM outcome_dispute WHERE part = %s AND workspace = %s AND contract = %s AND outcome = %s"
+        " AND noted <> '[]' ORDER BY at, id",
+        (part_in(contract, "ctr"), workspace, contract, outcome),
+    )
+    return [
+        Noted(each["period_index"], each["charge"], Decimal(each["amount"]))
+        for row in rows
+        for each in row["noted"]
+    ]
 
 
 def _signature(row: Row) -> Signature:
