@@ -159,6 +159,18 @@ def test_a_top_up_makes_one_invoice_for_a_crossing_and_stops_when_it_is_removed(
     assert shop.balance("acme").available == 5
 
 
+def test_a_top_up_that_is_due_comes_before_a_hold_is_refused(opened: Shops) -> None:
+    shop = credit_shop(opened)
+    shop.sell("acme", "bare")
+    shop.give("acme", 100)
+    with shop.engine.transaction(shop.workspace) as tx:
+        set_top_up(tx, "acme", "ai", RechargeRule("auto", Decimal(20), target=Decimal(120)))
+    shop.act("acme", "chat", 95, day(1))
+    asked = shop.hold("acme", "h", 60)
+    assert (asked.hold.state, asked.available) == ("held", 60)
+    assert shop.problems() == []
+
+
 @pytest.mark.parametrize("credit", ["gift", "later"])
 def test_money_credits_pay_invoices_and_come_back_with_a_void_one(shop: CreditShop, credit: str) -> None:
     shop.sell("acme", "team", seats={"seat": Decimal(1)})

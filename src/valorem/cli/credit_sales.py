@@ -58,7 +58,7 @@ def buy(
     if as_json:
         show_json(found)
         return
-    given = f"{found.credits} given" if found.granted_at else f"{found.credits} to be given when it is paid"
+    given = f"{found.credits} given" if found.granted_at else f"{found.credits} given when it is paid"
     invoice = "no invoice" if found.invoice_number is None else f"invoice {found.invoice_number}"
     if preview:
         invoice = "nothing is written"

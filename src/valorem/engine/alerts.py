@@ -63,10 +63,11 @@ def arm(tx: Transaction, customer: str) -> None:
     meters before are redone, so that none of them is missed.
     """
     wake(tx, customer)
-    _watch_anew(tx, customer)
+    watch_anew(tx, customer)
 
 
-def _watch_anew(tx: Transaction, customer: str) -> None:
+def watch_anew(tx: Transaction, customer: str) -> None:
+    """The same where the customer's credits are as they should be already."""
     before = alerts.lock(tx.connection, tx.workspace.id, customer)
     after = work_out(tx, customer, timed=True)
     if after - before - {TIME, CREDITS, ENDS}:
@@ -86,7 +87,7 @@ def run_alerts(engine: Engine, workspace: int, *, only_ends: bool = False) -> bo
         customers = alerts.due(tx.connection, workspace, tx.now, limit=_BATCH, revision=revision)
     for customer in customers:
         with engine.transaction(workspace) as tx:
-            _watch_anew(tx, customer)
+            watch_anew(tx, customer)
     return len(customers) == _BATCH
 
 

@@ -15,7 +15,7 @@ from valorem.core.ledger.rollover import Rollover
 from valorem.core.ledger.scope import EVERYTHING, Scope
 from valorem.core.numbers import ZERO, exact, plain
 from valorem.core.time import parse_grid_instant, quarter_hour_of, write_instant
-from valorem.engine.alerts import arm
+from valorem.engine.alerts import watch_anew
 from valorem.engine.credits.accounts import Book, locked
 from valorem.engine.credits.keeping import keep
 from valorem.engine.credits.selling import check_amount, sale_of_pack, unit_price
@@ -266,7 +266,7 @@ def state_of(grant: Grant, account: Account) -> GrantState:
 def _kept(tx: Transaction, book: Book, grant: Grant) -> GrantState:
     """The account after a new or changed grant, its alerts too: they may look at other ends now."""
     state = state_of(grant, keep(tx, book.with_grants(grant)))
-    arm(tx, book.row.place.customer)
+    watch_anew(tx, book.row.place.customer)
     return state
 
 

@@ -13,11 +13,12 @@ from valorem.core.ledger.holds import Hold
 from valorem.core.ledger.policies import CreditPolicies
 from valorem.core.ledger.replay import spendable
 from valorem.core.ledger.scope import UNSPECIFIED, Workload
-from valorem.engine.credits.accounts import MOMENT, Book, locked
+from valorem.engine.credits.accounts import MOMENT, Book, locked, opened
 from valorem.engine.credits.keeping import keep
 from valorem.engine.credits.quick import find_quickly, place_quickly, quick, resolve_quickly
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
+from valorem.store.postgres import credits as accounts
 from valorem.store.postgres import holds as store
 from valorem.store.postgres.credits import Place
 
@@ -75,14 +76,15 @@ def place_hold(
         hold, standing = done
         return HoldState(hold, standing.available, standing.held, verdict_on(hold, ready.policies))
     get_customer(tx, customer)
-    with locked(tx, place) as book:
-        known = store.find(tx.connection, place, id)
+    with locked(tx, place) as found_book:
+        book, known = found_book, store.find(tx.connection, place, id)
         available = Decimal(0)
         if known is None:
-            account = book.account()
-            available = spendable(
-                book.facts, book.at + MOMENT, work, book.policies, checkpoint=book.checkpoint
-            ) + soft_room(account, book.policies)
+            available = _admitted(book, work)
+            if available < amount:  # usage since may have made a top-up due, which comes first
+                keep(tx, book)
+                book = opened(tx, place, accounts.lock(tx.connection, place, tx.now))
+                available = _admitted(book, work)
         found = core.hold(
             id,
             amount,
@@ -97,6 +99,12 @@ def place_hold(
             return _state(core.expire(found, now=book.at), book.account(), book.policies)
         store.insert(tx.connection, place, found)
         return _state(found, keep(tx, book.with_hold(found)), book.policies)
+
+
+def _admitted(book: Book, work: Workload) -> Decimal:
+    """What this work may reserve now: what is left for it, and the soft room where there is any."""
+    left = spendable(book.facts, book.at + MOMENT, work, book.policies, checkpoint=book.checkpoint)
+    return left + soft_room(book.account(), book.policies)
 
 
 def settle_hold(tx: Transaction, *, customer: str, credit: str, id: str, used: Decimal) -> HoldState:  # noqa: A002
