@@ -9,8 +9,8 @@ import pytest
 from tests.conformance.runner import Case, equal, load_adapters, read_cases, report, run, run_case
 
 FOLDER = Path(__file__).parents[2] / "../shared/cases"
-#: Further parameters of the kinds of outcomes, worked out by hand.
-VARIANTS = Path(__file__).parent / "outcome_variants.json"
+#: Further parameters of the kinds of outcomes and of credits, worked out by hand.
+VARIANTS = sorted(Path(__file__).parent.glob("*_variants.json"))
 
 
 @pytest.mark.skipif(not FOLDER.is_dir(), reason="no ../shared/cases beside this checkout")
@@ -22,9 +22,10 @@ def test_no_supported_case_fails():
     assert not failed, "\n".join(report(failed))
 
 
-def test_no_variant_of_an_outcome_fails():
+@pytest.mark.parametrize("file", VARIANTS, ids=lambda path: path.stem)
+def test_no_variant_fails(file):
     load_adapters()
-    results = run(read_cases([VARIANTS]))
+    results = run(read_cases([file]))
     missed = [result for result in results if result.outcome != "passed"]
     assert results
     assert not missed, "\n".join(report(missed))

@@ -29,6 +29,9 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 def cadence(text: str) -> Cadence:
     match = re.fullmatch(r"P(\d+)([DWMY])", text)
+    hours = re.fullmatch(r"PT(\d+)H", text)
+    if hours and int(hours[1]) % 24 == 0:  # in UTC, in which these cases are told
+        return Cadence(int(hours[1]) // 24, "day")
     if match is None:
         raise Unsupported(f"a recurrence of {text}: periods are whole days or longer")
     return Cadence(int(match[1]), UNITS[match[2]])
@@ -219,11 +222,8 @@ def day(text: str) -> datetime:
 
 @adapter("entitlement_balance_history")
 def entitlement_balance_history(inputs: Inputs) -> Any:
-    steps = {"HOUR": timedelta(hours=1), "DAY": timedelta(days=1), "MINUTE": timedelta(minutes=1)}
-    if inputs["window"] not in steps:
-        raise Unsupported(f"windows of {inputs['window']}")
-    start, end, step = parse_instant(inputs["from"]), parse_instant(inputs["to"]), steps[inputs["window"]]
-    edges = [start + step * index for index in range((end - start) // step + 1)]
+    edges = window_edges(inputs["window"], parse_instant(inputs["from"]), parse_instant(inputs["to"]))
+    start = edges[0]
     facts = Facts(tuple(map(grant, inputs["grants"])), burns(inputs["usage_events"]))
     windows = history(facts, edges, CARRIED, checkpoint=opening(facts.grants, start, {}))
     expected = inputs["case"].expected
@@ -233,6 +233,21 @@ def entitlement_balance_history(inputs: Inputs) -> Any:
         },
         "usage_in_window": {key: windows[int(key)].used for key in expected.get("usage_in_window", {})},
     }
+
+
+def window_edges(window: str, start: datetime, end: datetime) -> list[datetime]:
+    steps = {"HOUR": timedelta(hours=1), "DAY": timedelta(days=1), "MINUTE": timedelta(minutes=1)}
+    if window == "MONTH":
+        return [start, *month_starts(start, end)]
+    if window not in steps:
+        raise Unsupported(f"windows of {window}")
+    return [start + steps[window] * index for index in range((end - start) // steps[window] + 1)]
+
+
+def month_starts(start: datetime, end: datetime) -> list[datetime]:
+    """The beginnings of the months after an instant, up to another and with it."""
+    found = natural_resets(start, Cadence(1, "month"), "UTC", start, end, keep_overage=False)
+    return [each.at for each in found if start < each.at <= end]
 
 
 @adapter("entitlement_reset_validation")

@@ -67,8 +67,8 @@ def burn(amount: Decimal, at: datetime = START, key: str = "usage") -> Burn:
 def cost_of(quantity: Any, unit: Any, key: str, at: datetime = START) -> Burn:
     """Usage priced in money credits by a burn table."""
     table = BurnTable(key, Price.model_validate({"model": "per_unit", "amount": number(unit)}), precision=12)
-    (found,) = burns_of(table, [Bucket(at, (Measured({}, number(quantity), 1),))])
-    return found
+    found = burns_of(table, [Bucket(at, (Measured({}, number(quantity), 1),))])
+    return found[0] if found else burn(Decimal(0), at, key)
 
 
 # credits.*
@@ -357,7 +357,7 @@ def commits_rollover(inputs: Inputs) -> Any:
 def commits_line_split(inputs: Inputs) -> Any:
     known_only(inputs, "usage_amount", "commit")
     line = split_line(number(inputs["usage_amount"]), number(inputs["commit"]))
-    lines = [line.covered, line.applied, *([line.uncovered] if line.uncovered else [])]
+    lines = [each for each in (line.covered, line.applied, line.uncovered) if each]
     return asked(inputs["case"], {"lines": lines, "total": line.uncovered})
 
 

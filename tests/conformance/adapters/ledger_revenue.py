@@ -181,12 +181,11 @@ def template_hybrid(inputs: Inputs) -> Any:
     pack = inputs["topup"]
     rule = RechargeRule("pack", Decimal(0), amount=number(pack["credits"]))
     topups: tuple[Grant, ...] = ()
-    if before.overage:
-        bought = paid(
-            credits_to_buy(rule, before.balance), pack["price"], "topup", ends_after(START, (1, "year"))
-        )
-        topups = (bought,)
-    after = replay(Facts((*included, *topups), usage), START + DAY)
+    after = before
+    while after.overage:  # each pack holds more than nothing, so this ends
+        name, ends = f"topup {len(topups)}", ends_after(START, (1, "year"))
+        topups = (*topups, paid(credits_to_buy(rule, after.balance), pack["price"], name, ends))
+        after = replay(Facts((*included, *topups), usage), START + DAY)
     invoice = round_money(seats * number(inputs["seat_price"]), "USD") + sum(
         (each.cost for each in topups), Decimal(0)
     )
@@ -196,7 +195,7 @@ def template_hybrid(inputs: Inputs) -> Any:
             "included": sum((grant.amount for grant in included), Decimal(0)),
             "shortfall": before.overage,
             "invoice": invoice,
-            "topup_left": after.balances().get("topup", Decimal(0)),
+            "topup_left": sum((after.balances()[each.id] for each in topups), Decimal(0)),
         },
     )
 

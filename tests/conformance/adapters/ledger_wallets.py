@@ -4,13 +4,20 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast, get_args
 
 from tests.conformance.adapters.pricing import asked, number
 from tests.conformance.runner import Inputs, Unsupported, adapter
 from valorem.core.errors import UnprocessableError
 from valorem.core.ledger.account import Account, Facts
-from valorem.core.ledger.applying import Applied, Charge, apply_credits, live_balance, settle_charge
+from valorem.core.ledger.applying import (
+    Applied,
+    Charge,
+    SettlementMode,
+    apply_credits,
+    live_balance,
+    settle_charge,
+)
 from valorem.core.ledger.breakage import Breakage
 from valorem.core.ledger.burns import Burn
 from valorem.core.ledger.grants import Grant, check_voidable
@@ -109,19 +116,34 @@ def credit_wallet_balance(inputs: Inputs) -> Any:
     for charge in inputs["charges"]:
         known_only(charge, {"what", "amount", "settlement_mode"}, "a charge")
         amount = charge["amount"]
+        if not_due(charge["what"]):
+            continue
         if amount is None:
             price = re.match(r"usage@([\d.]+)", charge["what"])
             if price is None:
                 raise Unsupported(f"a charge for {charge['what']}")
             amount = number(inputs["usage"]) * number(price[1])
-        pending.append((number(amount), charge["settlement_mode"]))
+        pending.append((number(amount), settlement_mode(charge["settlement_mode"])))
     settled = number(inputs["funded"])
     return {"settled": settled, "live": live_balance(settled, pending)}
 
 
+def not_due(what: str) -> bool:
+    """Whether a charge is invoiced later than the balance is asked for: in arrears of a period still to come or to end."""
+    return re.search(r"in[- ]arrears.*\bin \d+[smhd]\b|no impact", what) is not None
+
+
+def settlement_mode(text: str) -> SettlementMode:
+    if text not in get_args(SettlementMode):
+        raise Unsupported(f"charges settled as {text}")
+    return cast("SettlementMode", text)
+
+
 @adapter("credits.settle_mode")
 def credits_settle_mode(inputs: Inputs) -> Any:
-    settlement = settle_charge(number(inputs["charge"]), number(inputs["balance"]), inputs["mode"])
+    settlement = settle_charge(
+        number(inputs["charge"]), number(inputs["balance"]), settlement_mode(inputs["mode"])
+    )
     return asked(
         inputs["case"],
         {"consumed": settlement.consumed, "invoice": settlement.invoice, "advance": settlement.advance},
@@ -162,12 +184,13 @@ def wallet_ledger(inputs: Inputs) -> Any:
     if "void_credits" in inputs:
         said = str(inputs["void_credits"])
         amount = number(re.sub(r"[^\d.]", "", said)) + (1 if said.startswith("more than") else 0)
-        before = replay(Facts(tuple(grants), tuple(burns)), USE, policies)
+        later = USE + timedelta(seconds=1)
+        before = replay(Facts(tuple(grants), tuple(burns)), later, policies)
         try:
             check_voidable(amount, before.available)
         except UnprocessableError as error:
             return {"error": f"{error.status} validation"}
-        burns.append(Burn(USE, "void", amount, purpose="void"))
+        burns.append(Burn(later, "void", amount, purpose="void"))
     account = replay(Facts(tuple(grants), tuple(burns)), END, policies)
     return asked(inputs["case"], ledger_answers(account, grants))
 
