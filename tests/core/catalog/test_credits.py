@@ -28,7 +28,7 @@ burn:
       - {model: gpt-5.4, kind: output, amount: 750, per: 1M}
       - {model: free, amount: 0}
     multipliers: {mode: {batch: 0.5}}
-  storage_gb: {model: per_unit, amount: 2}
+  exports: {model: per_unit, amount: 2}
 packs:
   small: {amount: 250, price: {USD: 10}, expires: 12 months}
 caps:
@@ -40,7 +40,13 @@ grants:
   ai_credits: {amount: 500, per: seat, rollover: {cap_share: 50%, lasts: 1 month}}
   welcome: {credit: ai_credits, amount: 100, every: once, expires: 30 days, source: promotional, scope: {products: [tokens]}}
 """
-FILES = {**TREE, "credits/ai_credits.yaml": CREDIT, "plans/team.yaml": TREE["plans/team.yaml"] + GRANTS}
+EXPORTS = "meter: exports\nevent: export.done\naggregate: count\n"
+FILES = {
+    **TREE,
+    "meters/exports.yaml": EXPORTS,
+    "credits/ai_credits.yaml": CREDIT,
+    "plans/team.yaml": TREE["plans/team.yaml"] + GRANTS,
+}
 
 
 def edited(found: str, replacement: str) -> dict[str, str]:
@@ -99,11 +105,11 @@ def test_money_is_a_credit_type_too() -> None:
 @pytest.mark.parametrize(
     ("found", "replacement", "message"),
     [
-        ("  storage_gb: {model: per_unit, amount: 2}", "  storage: {model: per_unit, amount: 2}", "there is no meter storage"),
+        ("  exports: {model: per_unit, amount: 2}", "  export: {model: per_unit, amount: 2}", "there is no meter export"),
         ("{model: free,", "{modle: free,", "meter tokens has no dimension modle"),
         ("member: mode", "member: user", "no meter that burns ai_credits has a dimension user"),
-        ("  storage_gb: {model: per_unit, amount: 2}", "  storage_gb: gb", "there is no price gb"),
-        ("  storage_gb: {model: per_unit, amount: 2}", "  storage_gb: gpt_tokens", "the price is for meter tokens, not for storage_gb"),
+        ("  exports: {model: per_unit, amount: 2}", "  exports: gb", "there is no price gb"),
+        ("  exports: {model: per_unit, amount: 2}", "  exports: gpt_tokens", "the price is for meter tokens, not for exports"),
         ("credit: ai_credits, amount", "credit: ai, amount", "there is no credit ai"),
         ("  ai_credits: {amount: 500", "  credits: {amount: 500", "there is no credit credits"),
         ("{products: [tokens]}", "{products: [chat]}", "there is no feature chat"),
@@ -151,3 +157,14 @@ def test_a_change_is_told_in_a_sentence_and_touches_the_plans_that_grant_it() ->
     more = diff_catalogs(old, parse_catalog(edited("amount: 500", "amount: 600")))
     assert render(more) == "~ plan team: grants ai credits amount 500 → 600 (+20 %)"
     assert not diff_catalogs(old, parse_catalog(FILES))
+
+
+@pytest.mark.parametrize("aggregate", ["max", "min", "latest", "average", "unique", "time_weighted_sum"])
+def test_only_what_adds_up_burns_credits(aggregate: str) -> None:
+    meter = f"meter: exports\nevent: export.done\naggregate: {aggregate}\nvalue: data.n\n"
+    with pytest.raises(CatalogError) as caught:
+        parse_catalog({**FILES, "meters/exports.yaml": meter})
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.path) == ("credits/ai_credits.yaml", "burn.exports")
+    assert problem.message == f"meter exports is a {aggregate}, which cannot burn credits as it is used"
+    assert problem.hint.startswith("burn by a meter that counts or sums")

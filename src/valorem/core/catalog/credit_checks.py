@@ -12,6 +12,8 @@ from valorem.core.metering.meter import Meter
 from valorem.core.pricing.price import Price
 
 Names = Mapping[str, dict[str, Any]]
+#: Aggregations whose quarter hours add up to the period, so that each can burn credits as it comes.
+ADDING_UP = ("count", "sum")
 
 
 def check_credit(source: Source, credit: CreditType | None, names: Names) -> Iterator[Problem]:
@@ -47,6 +49,10 @@ def _check_burn(source: Source, meter: str, price: str | Price, names: Names) ->
     if meter not in names["meters"]:
         hint = suggestion(meter, names["meters"], "meters")
         yield source.problem(path, f"there is no meter {meter}", hint, at_key=True)
+    elif isinstance(counted := names["meters"][meter], Meter) and counted.aggregate not in ADDING_UP:
+        message = f"meter {meter} is a {counted.aggregate}, which cannot burn credits as it is used"
+        hint = "burn by a meter that counts or sums the same events, or price this meter in money under the plan's prices"
+        yield source.problem(path, message, hint, at_key=True)
     if isinstance(price, str) and price not in names["prices"]:
         yield source.problem(path, f"there is no price {price}", suggestion(price, names["prices"], "prices"))
         return
