@@ -14,8 +14,9 @@ from valorem.engine.credits.accounts import read_book
 from valorem.engine.credits.reading import Balance, balances, credit_burn, credit_forecast, credit_statement
 from valorem.engine.engine import Transaction
 from valorem.store.postgres.credits import Place
-from valorem.web.portal import charts, figures
-from valorem.web.portal.charts import Point, PortalChart
+from valorem.web.portal import figures
+from valorem.web.portal.charts.burn import burn_chart
+from valorem.web.portal.charts.frame import Point, PortalChart
 from valorem.web.portal.said import grant_sources, line_kinds
 from valorem.web.portal.site import Guest, Page, PortalSite
 
@@ -78,7 +79,7 @@ def _account(tx: Transaction, guest: Guest, balance: Balance) -> Account:
     points = _points(tx, guest, balance)
     chart = None
     if len(points) > 1:
-        chart = charts.burn_chart(
+        chart = burn_chart(
             guest.words,
             f"burn-{balance.credit}",
             balance.name,

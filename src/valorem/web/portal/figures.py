@@ -30,7 +30,7 @@ from valorem.engine.invoices import preview_invoice
 from valorem.engine.measuring import measure
 from valorem.engine.spending import spending_of
 from valorem.engine.tallies import live_tallies
-from valorem.web.portal.charts import Edge, Point
+from valorem.web.portal.charts.frame import Edge, Point
 from valorem.web.portal.site import Guest
 
 _MOST_CONTRACTS = 50

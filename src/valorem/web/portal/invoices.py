@@ -19,7 +19,9 @@ from valorem.engine.engine import Transaction
 from valorem.engine.invoices import StoredInvoice, explain_line, get_invoice, list_invoices
 from valorem.engine.printing import printed_invoice
 from valorem.store.postgres.invoices import InvoiceHeader
-from valorem.web.portal import charts, figures, said
+from valorem.web.portal import figures, said
+from valorem.web.portal.charts.difference import cause_names, difference_chart
+from valorem.web.portal.charts.waterfall import waterfall_chart
 from valorem.web.portal.site import Answer, Guest, Page, PortalSite
 from valorem.web.portal.usage import csv_file
 
@@ -87,14 +89,12 @@ def _show(guest: Guest) -> Page:
         "standing": standing,
         "total": invoice.total if header.total is None else header.total,
         "settlement": stored.settled.settlement if stored.settled else None,
-        "waterfall": charts.waterfall_chart(guest.words, steps, invoice.currency, due)
-        if len(steps) > 1
-        else None,
+        "waterfall": waterfall_chart(guest.words, steps, invoice.currency, due) if len(steps) > 1 else None,
         "compared": compared,
         "bridge": None
         if compared is None or not compared[1].parts
-        else charts.difference_chart(guest.words, compared[1], compared[0].number or ""),
-        "causes": charts.cause_names(guest.words),
+        else difference_chart(guest.words, compared[1], compared[0].number or ""),
+        "causes": cause_names(guest.words),
         "printable": _is_printable(guest),
         "said": said,
         "zone": zone,

@@ -12,7 +12,9 @@ from valorem.engine.budgets import list_budgets
 from valorem.engine.engine import Transaction
 from valorem.engine.invoices import get_invoice, list_invoices
 from valorem.store.postgres.invoices import InvoiceHeader
-from valorem.web.portal import charts, figures
+from valorem.web.portal import figures
+from valorem.web.portal.charts.difference import difference_chart
+from valorem.web.portal.charts.spend import spend_chart
 from valorem.web.portal.figures import Running
 from valorem.web.portal.said import budget_edge, crossing_text, standing_word
 from valorem.web.portal.site import Guest, Page, PortalSite
@@ -70,7 +72,7 @@ def _show(guest: Guest) -> Page:
         now = tx.now
     chart = None
     if first is not None and inside is not None and len(points) > 1:
-        chart = charts.spend_chart(
+        chart = spend_chart(
             guest.words,
             points,
             ahead,
@@ -83,7 +85,7 @@ def _show(guest: Guest) -> Page:
         )
     bridge = None
     if changed is not None and changed.difference.parts:
-        bridge = charts.difference_chart(guest.words, changed.difference, changed.header.number or "")
+        bridge = difference_chart(guest.words, changed.difference, changed.header.number or "")
     values = {
         "here": "overview",
         "running": running,

@@ -24,7 +24,8 @@ from valorem.engine.browsing import events_of
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.usage import UsageReport, usage
-from valorem.web.portal import charts, figures
+from valorem.web.portal import figures
+from valorem.web.portal.charts.usage import usage_chart
 from valorem.web.portal.figures import Running
 from valorem.web.portal.site import Guest, Page, PortalSite
 
@@ -143,7 +144,7 @@ def _show(guest: Guest) -> Page:
     names = guest.settings.names
     unit = chosen.meter.meter.unit or ""
     title = _title(chosen, now)
-    chart = charts.usage_chart(guest.words, title, unit, by_day, chosen.by, names, now) if by_day else None
+    chart = usage_chart(guest.words, title, unit, by_day, chosen.by, names, now) if by_day else None
     parts = _parts(whole, chosen) if whole is not None else ()
     values = {
         "here": "usage",
