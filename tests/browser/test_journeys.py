@@ -231,7 +231,7 @@ def test_names_are_text_in_a_browser_too(site: Site, open_page: Opens) -> None:
     expect(page.locator("html")).not_to_have_class("no-script")  # its modules are there
     page.keyboard.press("Control+k")
     page.keyboard.type("evil")
-    expect(page.get_by_role("option").first).to_contain_text(PAYLOAD)
+    expect(page.locator("dialog.palette").get_by_role("option").first).to_contain_text(PAYLOAD)
     watched.check()
 
 
@@ -257,7 +257,7 @@ def test_the_palette_goes_anywhere_by_keyboard(site: Site, open_page: Opens) -> 
     expect(page.locator("html")).not_to_have_class("no-script")  # its modules are there
     page.keyboard.press("Control+k")
     page.keyboard.type("acm")
-    expect(page.get_by_role("option").first).to_contain_text("Acme")
+    expect(page.locator("dialog.palette").get_by_role("option").first).to_contain_text("Acme")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Acme")
     expect(page.locator("html")).not_to_have_class("no-script")
@@ -267,7 +267,7 @@ def test_the_palette_goes_anywhere_by_keyboard(site: Site, open_page: Opens) -> 
     expect(page.locator("html")).not_to_have_class("no-script")
     page.keyboard.press("Control+k")
     page.keyboard.type("change pri")
-    expect(page.get_by_role("option").first).to_contain_text("Change prices")
+    expect(page.locator("dialog.palette").get_by_role("option").first).to_contain_text("Change prices")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text("What would this change do?")
     watched.check()
