@@ -1,7 +1,7 @@
 """The examples of prepaid credits: each story must give the balances and invoices that it names."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from valorem.core.ledger.scope import Workload
 from valorem.core.numbers import plain
 from valorem.core.time import parse_instant, write_instant
 from valorem.core.units import parse_span
+from valorem.engine.catalog import apply_catalog
 from valorem.engine.contract_changes import set_seats
 from valorem.engine.credits.granting import set_member, set_top_up
+from valorem.engine.migrating import Migration, migrate, preview_migrate
 
 STORIES = sorted((Path(__file__).parents[2] / "examples" / "credits").glob("*/story.yaml"))
 
@@ -32,9 +34,11 @@ def opened(module_database_url: str) -> Iterator[Shops]:
 class Telling:
     """Does the steps of one story, and checks what it says."""
 
-    def __init__(self, shop: CreditShop, contract: Contract, credit: str) -> None:
+    def __init__(self, shop: CreditShop, contract: Contract, credit: str, catalog: Mapping[str, str]) -> None:
         self.shop = shop
         self.contract = contract
+        self.customer = contract.customer
+        self.catalog = catalog
         self.credit = credit
         self.number = 0
 
@@ -47,7 +51,9 @@ class Telling:
             event = {"specversion": "1.0", "id": str(self.number), "source": "/story", "type": "ai.action"}
             data = {"user": "somebody", "status": "ok", **act}
             lines.append(
-                json.dumps({**event, "subject": "acme", "time": write_instant(now), "data": data}).encode()
+                json.dumps(
+                    {**event, "subject": self.customer, "time": write_instant(now), "data": data}
+                ).encode()
             )
         results = self.shop.ingestor.ingest(self.shop.workspace, lines)
         assert {one.status for one in results} == {"accepted"}
@@ -63,14 +69,14 @@ class Telling:
 
     def member(self, name: str) -> None:
         with self.shop.engine.transaction(self.shop.workspace) as tx:
-            set_member(tx, "acme", name)
+            set_member(tx, self.customer, name)
 
     def buy(self, wanted: dict[str, Any]) -> None:
-        self.shop.buy("acme", wanted["pack"], self.credit)
+        self.shop.buy(self.customer, wanted["pack"], self.credit)
 
     def give(self, wanted: dict[str, Any]) -> None:
         self.shop.give(
-            "acme",
+            self.customer,
             wanted["amount"],
             self.credit,
             cost=Decimal(str(wanted["cost"])),
@@ -81,31 +87,54 @@ class Telling:
     def top_up(self, wanted: dict[str, Any]) -> None:
         rule = RechargeRule("auto", Decimal(wanted["threshold"]), target=Decimal(wanted["target"]))
         with self.shop.engine.transaction(self.shop.workspace) as tx:
-            set_top_up(tx, "acme", self.credit, rule, lasts=parse_span(wanted["lasts"], "lasts"))
+            set_top_up(tx, self.customer, self.credit, rule, lasts=parse_span(wanted["lasts"], "lasts"))
 
     def tend(self, _: bool) -> None:  # noqa: FBT001 - as the story writes it
-        self.shop.tend("acme", self.credit)
+        self.shop.tend(self.customer, self.credit)
 
     def hold(self, wanted: dict[str, Any]) -> None:
         work = Workload(member=wanted.get("user"))
-        found = self.shop.hold("acme", wanted["id"], wanted["amount"], self.credit, work=work)
+        found = self.shop.hold(self.customer, wanted["id"], wanted["amount"], self.credit, work=work)
         assert found.hold.state == wanted["state"]
 
     def settle(self, wanted: dict[str, Any]) -> None:
-        self.shop.settle("acme", wanted["id"], wanted["used"], self.credit)
+        self.shop.settle(self.customer, wanted["id"], wanted["used"], self.credit)
+
+    def publish(self, message: str) -> None:
+        with self.shop.engine.transaction(self.shop.workspace) as tx:
+            apply_catalog(tx, self.catalog, message=message, author="test")
+
+    def join(self, wanted: dict[str, Any]) -> None:
+        seats = {key: Decimal(count) for key, count in wanted["seats"].items()}
+        self.contract = self.shop.sell(wanted["customer"], wanted["plan"], seats=seats)
+        self.look({"customer": wanted["customer"], "credit": wanted["credit"]})
+
+    def look(self, at: dict[str, str]) -> None:
+        self.customer, self.credit = at["customer"], at["credit"]
+
+    def migrate(self, wanted: dict[str, Any]) -> None:
+        move = Migration(wanted["id"], plan=wanted["plan"], when=wanted["when"])
+        with self.shop.engine.transaction(self.shop.workspace) as tx:
+            told = preview_migrate(tx, move, "test")
+            assert migrate(tx, move, "test") == told
+        assert len(told.moved) == wanted["moved"]
 
     def balance(self, wanted: dict[str, Any]) -> None:
-        found = self.shop.balance("acme", self.credit)
+        found = self.shop.balance(self.customer, self.credit)
         assert {name: plain(getattr(found, name)) for name in wanted} == _texts(wanted)
 
     def left(self, wanted: dict[str, Any]) -> None:
         sums = dict.fromkeys(wanted, Decimal(0))
-        for each in self.shop.balance("acme", self.credit).grants:
+        for each in self.shop.balance(self.customer, self.credit).grants:
             sums[each.grant.holder or "pool"] += each.remaining
         assert {name: plain(amount) for name, amount in sums.items()} == _texts(wanted)
 
     def invoices(self, wanted: list[Any]) -> None:
-        issued = sorted((header.number, header.total) for header in self.shop.headers() if header.number)
+        issued = sorted(
+            (header.number, header.total)
+            for header in self.shop.headers(customer=self.customer)
+            if header.number
+        )
         assert [plain(total) for _, total in issued if total is not None] == [str(total) for total in wanted]
 
 
@@ -117,12 +146,11 @@ def _texts(wanted: dict[str, Any]) -> dict[str, str]:
 def test_a_story_comes_true(opened: Shops, path: Path) -> None:
     story = yaml.safe_load(path.read_text())
     folder = path.parent
-    catalog = {
-        file.relative_to(folder).as_posix(): file.read_text() for file in sorted(folder.glob("*/*.yaml"))
-    }
-    shop = credit_shop(opened, catalog, _instant(story["start"]))
+    catalog = _catalog(folder)
+    first = _catalog(folder.parent / story["before"]) if "before" in story else catalog
+    shop = credit_shop(opened, first, _instant(story["start"]))
     seats = {key: Decimal(count) for key, count in story.get("seats", {}).items()}
-    telling = Telling(shop, shop.sell("acme", story["plan"], seats=seats), story["credit"])
+    telling = Telling(shop, shop.sell("acme", story["plan"], seats=seats), story["credit"], catalog)
     for step in story["steps"]:
         for word, said in step.items():
             getattr(telling, word)(write_instant(said) if word == "go" else said)
@@ -130,9 +158,13 @@ def test_a_story_comes_true(opened: Shops, path: Path) -> None:
     assert shop.problems() == []
 
 
+def _catalog(folder: Path) -> dict[str, str]:
+    return {file.relative_to(folder).as_posix(): file.read_text() for file in sorted(folder.glob("*/*.yaml"))}
+
+
 def _instant(at: Any) -> Any:
     return parse_instant(write_instant(at))
 
 
 def test_there_are_stories() -> None:
-    assert len(STORIES) >= 6
+    assert len(STORIES) >= 7

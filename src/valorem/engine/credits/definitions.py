@@ -92,14 +92,29 @@ def definition_of(tx: Transaction, place: Place) -> Definition:
     every = sorted((row.contract for row in rows), key=lambda one: (one.start, one.id))
     contracts = tuple(one for one in every if one.start <= tx.now)
     running = winner(contracts, tx.now)
-    catalog = _catalog(tx, running, tx.now)
-    if running is not None and place.credit not in catalog.credits:
-        _, catalog = current_catalog(tx)
+    kind = _kind(tx, place, running, every)
     members = store.members(tx.connection, tx.workspace.id, customer.key)
     upcoming = tuple(one for one in every if one.start > tx.now)
-    return Definition(
-        place, catalog.credit(place.credit), customer, contracts, running, tuple(members), upcoming
-    )
+    return Definition(place, kind, customer, contracts, running, tuple(members), upcoming)
+
+
+def _kind(tx: Transaction, place: Place, running: Contract | None, contracts: list[Contract]) -> CreditType:
+    """The credit type as the running contract knows it, or the newest catalog version.
+
+    A type that both have dropped is what it was in the last version that had it: what a customer has of it stays theirs.
+    """
+    catalog = _catalog(tx, running, tx.now)
+    if place.credit in catalog.credits:
+        return catalog.credit(place.credit)
+    newest, current = current_catalog(tx)
+    if place.credit not in current.credits:
+        agreed = {standing.catalog_version for contract in contracts for standing in contract.agreed}
+        if place in store.accounts(tx.connection, tx.workspace.id, place.customer):
+            agreed |= set(range(1, newest))
+        for version in sorted(agreed, reverse=True):
+            if place.credit in (older := catalog_at(tx, version)).credits:
+                return older.credit(place.credit)
+    return current.credit(place.credit)
 
 
 def credits_of(tx: Transaction, customer: str) -> list[str]:
@@ -172,6 +187,8 @@ def plan_grants(
             begins = contract.start if number == 0 else standing.since
             if standing.paused or upto < begins:
                 continue
+            if later is not None and since is not None and later <= since:
+                continue  # all it gives belongs to periods that are closed
             plan = catalog_at(tx, standing.catalog_version).plan(standing.plan)
             for key, terms in sorted(plan.grants.items()):
                 if (terms.credit or key) != definition.place.credit:
