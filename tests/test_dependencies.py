@@ -21,6 +21,7 @@ PART_OF = {
     "pypdf": "factur-x",
     "urllib3": "clickhouse-connect",
     "lxml": "factur-x",
+    "requests": "dlt",
 }
 #: Used without an import: by name, by a tool, or as data.
 WITHOUT_IMPORT = {
@@ -28,6 +29,8 @@ WITHOUT_IMPORT = {
     "httptools",  # uvicorn's parser
     "uvloop",  # uvicorn's event loop
     "tzdata",  # zoneinfo's data
+    "s3fs",  # how fsspec reaches S3
+    "paramiko",  # how fsspec reaches SFTP
     "import-linter",
     "mypy",
     "ruff",
