@@ -1,6 +1,7 @@
 """Every page in every mode: no serious fault of access, nothing from elsewhere, nothing refused, nothing too wide."""
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import Opens, Sandbox, Site, serious_faults
 
@@ -76,11 +77,7 @@ def test_every_page_is_sound(site: Site, sandbox: Sandbox, open_page: Opens, the
         watched.page.goto(address)
         for chart in watched.page.locator("figure.chart").all():
             chart.scroll_into_view_if_needed()
-        if watched.page.locator("figure.chart").count():
-            watched.page.wait_for_function(
-                "document.querySelectorAll('figure.chart').length"
-                " === document.querySelectorAll('figure.chart[data-ready]').length"
-            )
+        expect(watched.page.locator("figure.chart:not([data-ready])")).to_have_count(0)
         faults += serious_faults(watched.page)
         watched.check()
     assert faults == []
