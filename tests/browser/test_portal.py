@@ -3,6 +3,7 @@
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,11 +12,13 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import MODES, Opens, Sandbox, Site, Watched, serious_faults
+from tests.browser.conftest import MODES, PATIENCE_MS, Opens, Sandbox, Site, Watched, serious_faults
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 modes = pytest.mark.parametrize(("theme", "size"), MODES)
 LANGUAGES = ("de", "he")
+#: How much of a page its window does not show.
+HIDDEN_PX = "document.documentElement.scrollHeight - document.documentElement.clientHeight"
 PATHS = (
     "/",
     "/usage",
@@ -200,6 +203,15 @@ def host(site: Site) -> Iterator[Host]:
         server.server_close()
 
 
+def wait_until_whole(page: Page) -> None:
+    """The frame grows with the page in it, once that is laid out, until nothing of it is hidden."""
+    inner = next(each for each in page.frames if each != page.main_frame)
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while inner.evaluate(HIDDEN_PX) > 2:
+        assert time.monotonic() < deadline, "a part of the page stays hidden in its frame"
+        page.wait_for_timeout(100)
+
+
 @modes
 def test_the_portal_lives_in_the_vendor_s_page(
     sandbox: Sandbox, open_page: Opens, host: Host, theme: str, size: str
@@ -213,13 +225,10 @@ def test_the_portal_lives_in_the_vendor_s_page(
     page.goto(host.origin)
     frame = page.frame_locator("iframe")
     expect(frame.get_by_role("heading", level=1)).to_have_text("Overview")
+    wait_until_whole(page)  # what is clicked must not move away
     frame.get_by_role("link", name="Limits", exact=True).click()
     expect(frame.get_by_role("heading", level=1)).to_contain_text("Limits")
-    page.wait_for_function("document.querySelector('iframe').clientHeight > 700")
-    inner = next(each for each in page.frames if each != page.main_frame)
-    assert (
-        inner.evaluate("document.documentElement.scrollHeight - document.documentElement.clientHeight") <= 2
-    )
+    wait_until_whole(page)
     frame.locator("#f-amount").fill("300")
     frame.get_by_role("button", name="Set the budget").click()
     expect(frame.locator("main")).to_contain_text("Your budget is set")

@@ -7,6 +7,7 @@ TOPICS: Mapping[str, str] = {
     "alert.crossed": "a threshold was crossed: of use, a limit, spend, a budget, a balance, or time",
     "alert.recovered": "use is back below a threshold, or a balance above it",
     "contract.renewed": "a contract goes on for another term",
+    "credit.bought": "credits that were ordered are there",
     "credit.exhausted": "a balance of credits has reached nothing",
     "credit.low": "a balance of credits has fallen to a fifth of what was granted",
     "credit.topped_up": "credits were bought by a top-up rule",

@@ -7,7 +7,7 @@ if (dialog) {
   const pages = [...document.querySelectorAll(".pages a[href]")].map((link) => ({ name: link.textContent.trim(), kind: "page", to: link.getAttribute("href") }));
   let items = [];
   let chosen = 0;
-  let asked = 0;
+  let asking = new AbortController();
 
   const draw = () => {
     list.replaceChildren(...items.map((item, place) => {
@@ -27,17 +27,25 @@ if (dialog) {
     status.textContent = items.length ? `${items.length} results` : "nothing found";
   };
 
+  // Nothing when the search does not answer (or the page is being left): the pages alone are offered.
+  const ask = async (text, signal) => {
+    try {
+      const answer = await fetch(`${dialog.dataset.search}?q=${encodeURIComponent(text)}`, { headers: { accept: "application/json" }, signal });
+      return answer.ok ? (await answer.json()).items : null;
+    } catch { return null; }
+  };
+
   const look = async () => {
     const text = input.value.trim().toLowerCase();
     const mine = pages.filter((page) => page.name.toLowerCase().includes(text));
     chosen = 0;
     items = mine;
     draw();
+    asking.abort(); // an answer to what was typed before is of no use
     if (!text) return;
-    const turn = ++asked;
-    const answer = await fetch(`${dialog.dataset.search}?q=${encodeURIComponent(text)}`, { headers: { accept: "application/json" } });
-    if (turn !== asked || !answer.ok) return;
-    const found = (await answer.json()).items;
+    const turn = asking = new AbortController();
+    const found = await ask(text, turn.signal);
+    if (turn.signal.aborted || !found) return;
     const there = new Set(mine.map((page) => page.to));
     items = [...found.filter((item) => !there.has(item.to)), ...mine];
     draw();
