@@ -15,7 +15,8 @@ from tests.engine.test_contract_changes import APRIL, DAY, HOUR, PLANS, change, 
 from valorem.core.billing.charges import period_charges
 from valorem.core.billing.schedule import contract_period, final_boundary
 from valorem.core.errors import InvalidInputError, UnprocessableError
-from valorem.engine.assembling import basis_of, usage_of_period
+from valorem.engine.assembling import usage_of_period
+from valorem.engine.basis import basis_of
 from valorem.engine.closing import close_due
 from valorem.engine.contract_changes import change_contract
 from valorem.engine.contracts import get_contract

@@ -13,11 +13,11 @@ from valorem.core.contracts.sources import Sources
 from valorem.core.numbers import ZERO
 from valorem.core.periods import Interval, Period
 from valorem.documents.document import UsageSeries
-from valorem.engine.assembling import terms_for
 from valorem.engine.contracts import get_contract
 from valorem.engine.engine import Transaction
 from valorem.engine.measuring import measure_sources
 from valorem.engine.sources import sources_for
+from valorem.engine.terms import terms_for
 
 _DAY = timedelta(days=1)
 #: A longer stretch is shown by the month.

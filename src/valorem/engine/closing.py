@@ -11,18 +11,9 @@ from valorem.core.billing.timing import renewals
 from valorem.core.errors import OverloadedError
 from valorem.core.ids import part_of
 from valorem.core.time import write_instant
-from valorem.engine.assembling import (
-    Basis,
-    bases_for,
-    contradiction,
-    inputs_of,
-    invoice_at,
-    needs_of_period,
-    note_at,
-    periods_of,
-    terms_for,
-)
+from valorem.engine.assembling import contradiction, invoice_at, needs_of_period, note_at, periods_of
 from valorem.engine.backfill import pending
+from valorem.engine.basis import Basis, bases_for, inputs_of
 from valorem.engine.connectors.holding import waits
 from valorem.engine.consolidating import combined, with_mates
 from valorem.engine.credits.booking import with_booked_credits
@@ -37,6 +28,7 @@ from valorem.engine.sealing import SERIES, Final, manner_of, seal, unanswered
 from valorem.engine.settings import get_billing_settings
 from valorem.engine.sources import sources_of
 from valorem.engine.taxing import Question, ask
+from valorem.engine.terms import terms_for
 from valorem.store.postgres import contract_edits, contracts, ingest, invoices, outbox
 from valorem.store.postgres.contracts import ContractRow
 from valorem.store.postgres.invoices import InvoiceHeader

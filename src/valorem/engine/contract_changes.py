@@ -28,12 +28,12 @@ from valorem.core.ids import part_in
 from valorem.core.numbers import plain
 from valorem.core.time import write_instant
 from valorem.engine.alerts import arm
-from valorem.engine.assembling import terms_for
 from valorem.engine.catalog import catalog_at
 from valorem.engine.contracts import get_contract, watch_thresholds
 from valorem.engine.drafting import header_of
 from valorem.engine.engine import Transaction
 from valorem.engine.identifiers import new_id
+from valorem.engine.terms import terms_for
 from valorem.store.postgres import contract_edits, invoices, meters
 from valorem.store.postgres.contract_edits import EditRow, Invoiced
 from valorem.store.postgres.contracts import ContractRow

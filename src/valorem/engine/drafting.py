@@ -5,9 +5,9 @@ from datetime import timedelta
 from valorem.core.billing.schedule import Cover
 from valorem.core.contracts.contract import Contract
 from valorem.core.ids import part_of
-from valorem.engine.assembling import terms_for
 from valorem.engine.engine import Transaction
 from valorem.engine.identifiers import new_id
+from valorem.engine.terms import terms_for
 from valorem.store.postgres.invoices import InvoiceHeader
 
 

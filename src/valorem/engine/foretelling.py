@@ -9,7 +9,8 @@ from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.schedule import contract_boundary, final_boundary, period_index_at
 from valorem.core.contracts.contract import Contract
 from valorem.core.numbers import ZERO
-from valorem.engine.assembling import Basis, basis_of, change_basis_of, invoice_at, is_change, note_at
+from valorem.engine.assembling import invoice_at, note_at
+from valorem.engine.basis import Basis, basis_of, change_basis_of, is_change
 from valorem.engine.contract_changes import Changed, ChangeRequest, change_contract
 from valorem.engine.contracts import get_contract
 from valorem.engine.engine import Transaction

@@ -20,19 +20,15 @@ from valorem.core.metering.meter import Meter
 from valorem.core.time import parse_instant
 from valorem.engine.archive import Archive
 from valorem.engine.assembling import (
-    Basis,
     ahead_of,
-    basis_for,
-    basis_of,
-    counting,
     invoice_at,
     needs_of_period,
     note_at,
     outcome_lines_at,
     outcomes_beside,
-    terms_for,
     usage_of_period,
 )
+from valorem.engine.basis import Basis, basis_for, basis_of
 from valorem.engine.browsing import EventPage, events_of
 from valorem.engine.contracts import get_contract
 from valorem.engine.corrected import CorrectedEvent, corrected_events
@@ -44,6 +40,7 @@ from valorem.engine.outcomes import amount_of, events_behind, read_outcomes, spl
 from valorem.engine.sealing import rates_at
 from valorem.engine.tallies import TallyReader, recorded_tallies
 from valorem.engine.taxing import tax_problem
+from valorem.engine.terms import counting, terms_for
 from valorem.store.postgres import contracts, invoices, merging
 from valorem.store.postgres.invoices import InvoiceHeader, InvoiceStatus
 

@@ -8,12 +8,12 @@ from valorem.core.contracts.contract import Contract
 from valorem.core.metering.cost import cost_of
 from valorem.core.numbers import ZERO, exact
 from valorem.core.periods import Interval
-from valorem.engine.assembling import terms_for
 from valorem.engine.catalog import catalog_at
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.spending import Spending
 from valorem.engine.tallies import live_tallies
+from valorem.engine.terms import terms_for
 
 
 @dataclass(frozen=True, slots=True)

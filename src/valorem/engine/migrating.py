@@ -21,13 +21,13 @@ from valorem.core.contracts.sources import Sources
 from valorem.core.errors import InvalidInputError, NotFoundError, UnprocessableError, ValoremError
 from valorem.core.numbers import ZERO
 from valorem.core.periods import Period
-from valorem.engine.assembling import counting, terms_for
 from valorem.engine.catalog import catalog_at, current_catalog
 from valorem.engine.contract_changes import ChangeRequest, change_contract, record_edit
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.measuring import measure_sources
 from valorem.engine.sources import sources_for
+from valorem.engine.terms import counting, terms_for
 from valorem.store.postgres import contract_edits, contracts
 from valorem.store.postgres.contracts import ContractRow
 

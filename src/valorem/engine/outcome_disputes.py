@@ -15,7 +15,8 @@ from valorem.core.outcomes.disputes import Dispute, Resolution, check_dispute, r
 from valorem.core.outcomes.invoicing import KIND
 from valorem.core.outcomes.signing import Party
 from valorem.core.periods import Interval
-from valorem.engine.assembling import basis_of, outcome_lines_at
+from valorem.engine.assembling import outcome_lines_at
+from valorem.engine.basis import basis_of
 from valorem.engine.contracts import get_contract
 from valorem.engine.credit_notes import NoteRequest, issue_credit_note
 from valorem.engine.engine import Transaction

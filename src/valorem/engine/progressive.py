@@ -6,21 +6,16 @@ from datetime import datetime
 from valorem.core.billing.schedule import Cover, contract_period, period_index_at
 from valorem.core.billing.thresholds import Thresholds
 from valorem.core.contracts.contract import Contract
-from valorem.engine.assembling import (
-    Basis,
-    contradiction,
-    inputs_of,
-    slice_at,
-    slice_basis_of,
-    terms_for,
-)
+from valorem.engine.assembling import contradiction, slice_at
 from valorem.engine.backfill import pending
+from valorem.engine.basis import Basis, inputs_of, slice_basis_of
 from valorem.engine.drafting import header_of
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.meters import revision_ids
 from valorem.engine.retrying import in_snapshot
 from valorem.engine.sealing import SERIES, Final, manner_of, seal
 from valorem.engine.settings import get_billing_settings
+from valorem.engine.terms import terms_for
 from valorem.store.postgres import contract_edits, contracts, ingest, invoices, thresholds
 from valorem.store.postgres.contracts import ContractRow
 

@@ -8,11 +8,13 @@ from valorem.core.billing.schedule import period_index_at
 from valorem.core.billing.terms import terms_of
 from valorem.core.catalog.catalog import Catalog
 from valorem.core.errors import ValoremError
-from valorem.engine.assembling import ahead_of, basis_of, counting, usage_of_period
+from valorem.engine.assembling import ahead_of, usage_of_period
+from valorem.engine.basis import basis_of
 from valorem.engine.contracts import get_contract
 from valorem.engine.engine import Transaction
 from valorem.engine.invoices import preview_invoice
 from valorem.engine.meters import revision_ids
+from valorem.engine.terms import counting
 
 
 @dataclass(frozen=True, slots=True)

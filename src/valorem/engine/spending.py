@@ -15,11 +15,11 @@ from valorem.core.errors import InvalidInputError
 from valorem.core.metering.measured import Measured
 from valorem.core.numbers import ZERO, exact
 from valorem.core.periods import Interval, Period
-from valorem.engine.assembling import terms_for
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.measuring import measure
 from valorem.engine.tallies import live_tallies
+from valorem.engine.terms import terms_for
 from valorem.store.postgres import contracts
 
 _MOST_CONTRACTS = 200

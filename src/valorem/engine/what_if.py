@@ -19,13 +19,13 @@ from valorem.core.metering.measured import Measured
 from valorem.core.numbers import ZERO, exact
 from valorem.core.periods import Cadence, Period
 from valorem.core.pricing.matrix import Matrix
-from valorem.engine.assembling import terms_for
 from valorem.engine.catalog import catalog_at
 from valorem.engine.contracts import counted_keys
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.measuring import measure
 from valorem.engine.tallies import live_tallies
+from valorem.engine.terms import terms_for
 
 _MOST_ENTRIES = 40
 

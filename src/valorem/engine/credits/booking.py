@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from valorem.core.billing.overages import overage_needs
 from valorem.core.billing.schedule import contract_period
-from valorem.engine.assembling import Basis
+from valorem.engine.basis import Basis
 from valorem.engine.credits.ledger import tend
 from valorem.engine.credits.overages import concerns
 from valorem.engine.engine import Transaction

@@ -14,13 +14,13 @@ from valorem.core.errors import InvalidInputError, ValoremError
 from valorem.core.numbers import ZERO, exact, parse_decimal
 from valorem.engine import customers as verbs
 from valorem.engine.aliases import attach_alias
-from valorem.engine.assembling import terms_for
 from valorem.engine.catalog import catalog_at, current_catalog
 from valorem.engine.contracts import NewContract, create_contract, list_contracts
 from valorem.engine.credits.reading import GrantLeft, balances
 from valorem.engine.engine import Transaction
 from valorem.engine.invoices import list_invoices, preview_invoice
 from valorem.engine.settling import standings
+from valorem.engine.terms import terms_for
 from valorem.engine.usage import usage
 from valorem.store.postgres.contracts import ContractRow
 from valorem.web.bars import Part

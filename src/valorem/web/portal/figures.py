@@ -19,7 +19,6 @@ from valorem.core.numbers import ONE, ZERO, exact
 from valorem.core.periods import Interval
 from valorem.core.time import QUARTER_HOUR_S, quarter_hour_of
 from valorem.engine.access import Access, access_of
-from valorem.engine.assembling import terms_for
 from valorem.engine.budgets import list_budgets
 from valorem.engine.catalog import catalog_at
 from valorem.engine.contracts import list_contracts
@@ -30,6 +29,7 @@ from valorem.engine.invoices import preview_invoice
 from valorem.engine.measuring import measure
 from valorem.engine.spending import spending_of
 from valorem.engine.tallies import live_tallies
+from valorem.engine.terms import terms_for
 from valorem.web.portal.charts.frame import Edge, Point
 from valorem.web.portal.site import Guest
 

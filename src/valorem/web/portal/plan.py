@@ -14,12 +14,12 @@ from valorem.core.entitlements.limits import Limit
 from valorem.core.errors import ForbiddenError, InvalidInputError, NotFoundError, ValoremError
 from valorem.core.ids import identity
 from valorem.core.numbers import ZERO, parse_decimal, plain
-from valorem.engine.assembling import terms_for
 from valorem.engine.catalog import catalog_at, current_catalog
 from valorem.engine.contract_changes import ChangeRequest, change_contract
 from valorem.engine.engine import Transaction
 from valorem.engine.foretelling import ChangePreview, preview_change
 from valorem.engine.portal import customer_actor
+from valorem.engine.terms import terms_for
 from valorem.engine.what_if import Entry, Estimate, WhatIf, estimate, past_cost, what_if
 from valorem.web.portal import figures, said
 from valorem.web.portal.figures import Running

@@ -19,10 +19,10 @@ from valorem.core.metering.measured import Measured
 from valorem.core.metering.read import compile_meter
 from valorem.core.numbers import MAX_FRACTION_DIGITS, ONE, ZERO, exact, plain
 from valorem.core.time import QUARTER_HOUR_S, write_instant
-from valorem.engine.assembling import terms_for
 from valorem.engine.browsing import events_of
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
+from valorem.engine.terms import terms_for
 from valorem.engine.usage import UsageReport, usage
 from valorem.web.portal import figures
 from valorem.web.portal.charts.usage import usage_chart
