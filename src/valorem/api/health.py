@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from valorem.api.wire import Answer
 from valorem.core.errors import OverloadedError
+from valorem.engine.doctor import takes_writes
 from valorem.engine.engine import Engine
 
 router = APIRouter(tags=["health"])
@@ -49,7 +50,5 @@ async def metrics(request: Request) -> Response:
 
 
 def _ask(engine: Engine) -> None:
-    with engine.database.system() as connection:
-        row = connection.execute("SELECT current_setting('transaction_read_only') AS read_only").fetchone()
-    if row is None or row["read_only"] == "on":
+    if not takes_writes(engine):
         raise OverloadedError("the database takes no writes", retry_after_s=5)

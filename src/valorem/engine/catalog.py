@@ -12,7 +12,7 @@ from valorem.core.contracts.customer import check_text
 from valorem.core.errors import ConflictError, NotFoundError
 from valorem.engine.engine import Transaction
 from valorem.engine.meters import activate
-from valorem.store.postgres import catalogs, contracts
+from valorem.store.postgres import catalogs, contracts, locks
 from valorem.store.postgres.catalogs import CatalogVersion
 
 _CACHED_VERSIONS = 64
@@ -112,7 +112,7 @@ def apply_catalog(
     check_text(message, "message", 2000)
     check_text(author, "author", 200)
     catalog = parse_catalog(files)
-    catalogs.lock(tx.connection, tx.workspace.id)
+    locks.wait_for(tx.connection, locks.Lock.APPLY, tx.workspace.id)
     newest = catalogs.latest_version(tx.connection, tx.workspace.id)
     if expect_version is not None and expect_version != newest:
         raise ConflictError(

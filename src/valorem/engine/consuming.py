@@ -32,7 +32,7 @@ from valorem.engine.ingest import Batch, Writer
 from valorem.engine.paywalls import Paywalls
 from valorem.engine.recording import Candidate, RecordedBeforeError
 from valorem.engine.results import ItemResult
-from valorem.store.postgres import ingest, limits, quota_holds, workspaces
+from valorem.store.postgres import ingest, limits, locks, quota_holds, workspaces
 
 _MOST_TOGETHER = 256
 ADDITIVE = frozenset({"count", "sum", "unique"})
@@ -219,7 +219,7 @@ class _Deciding:
         candidates = [one for one in self._prepared if isinstance(one, Candidate)]
         known = {one.event.subject: self._known(one.event.subject) for one in candidates}
         for customer in sorted({each.customer or subject for subject, each in known.items()}):
-            limits.lock_customer(self._tx.connection, self._tx.workspace.id, customer)
+            locks.wait_for(self._tx.connection, locks.Lock.CONSUME, self._tx.workspace.id, customer)
         before = ingest.find(self._tx.connection, sorted({one.key for one in candidates}))
         if any(one.batch == self._batch for one in before.values()):
             raise RecordedBeforeError

@@ -13,7 +13,7 @@ from valorem.core.errors import OverloadedError
 from valorem.engine.delivery import Leased, Outcome, Sender, settle, take
 from valorem.engine.engine import Engine
 from valorem.engine.workspaces import list_workspaces
-from valorem.store.postgres.outbox import CHANNEL
+from valorem.store.postgres.outbox import listening
 
 log = logging.getLogger(__name__)
 _PAUSE_S = 1.0
@@ -111,10 +111,9 @@ class Deliverer:
         """Wake the loop when the database says that a message was committed."""
         while not self._stopping.is_set():
             try:
-                with psycopg.connect(self._engine.database.url, autocommit=True) as connection:
-                    connection.execute(f"LISTEN {CHANNEL}".encode())
+                with listening(self._engine.database.url) as ear:
                     while not self._stopping.is_set():
-                        for _ in connection.notifies(timeout=_LISTEN_S, stop_after=1):
+                        if ear.hears(_LISTEN_S):
                             self._nudge()
             except psycopg.Error as error:
                 log.warning("listening for messages failed, so they are looked for every second: %s", error)

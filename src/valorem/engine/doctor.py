@@ -2,17 +2,19 @@
 
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 import psycopg
-from psycopg.rows import dict_row
 
 from valorem.core.errors import OverloadedError
+from valorem.engine.engine import Engine
+from valorem.store.postgres import condition
+from valorem.store.postgres.condition import Backlog
 from valorem.store.postgres.database import Connection
 from valorem.store.postgres.migrate import current_and_head
 from valorem.store.vault import Vault
@@ -24,6 +26,7 @@ _COMFORTABLE_FREE_BYTES = 5 * 1024**3
 _OLDEST_POSTGRES = 150000
 _MOST_SKEW_S = 5.0
 _LONG_BACKLOG = 1_000
+_OVERDUE = timedelta(hours=1)
 _DEPENDENCIES = ("fastapi", "uvicorn", "psycopg", "pydantic", "msgspec", "duckdb")
 
 
@@ -64,9 +67,7 @@ def examine(
     if clickhouse_url is not None:
         findings.append(_clickhouse(clickhouse_url))
     try:
-        with psycopg.connect(
-            url.replace("postgresql+psycopg://", "postgresql://", 1), row_factory=dict_row, connect_timeout=5
-        ) as connection:
+        with condition.looking(url) as connection:
             findings += _database(connection, url, real_now, vault or Vault())
     except psycopg.OperationalError as error:
         first_line = str(error).splitlines()[0]
@@ -81,10 +82,16 @@ def examine(
     return findings
 
 
+def takes_writes(engine: Engine) -> bool:
+    """Whether the database answers, and takes what is written."""
+    with engine.database.system() as connection:
+        return condition.takes_writes(connection)
+
+
 def _clickhouse(url: str) -> Finding:
     client = ConnectingClient(url)
     try:
-        ((found,),) = client.query("SELECT version()").result_rows
+        found = client.version()
     except OverloadedError as error:
         return Finding(
             "ClickHouse",
@@ -94,7 +101,7 @@ def _clickhouse(url: str) -> Finding:
         )
     finally:
         client.close()
-    return Finding("ClickHouse", "ok", str(found))
+    return Finding("ClickHouse", "ok", found)
 
 
 def _database(
@@ -109,10 +116,11 @@ def _database(
         yield Finding("migrations", "fail", found, "run: valorem migrate (valorem up does it too)")
         return
     yield Finding("migrations", "ok", f"at {head}")
-    yield _backfills(connection)
-    yield _warehouse(connection)
-    yield _overdue(connection, real_now)
-    yield _secrets(connection, vault)
+    backlog = condition.backlog(connection, real_now(), overdue=_OVERDUE)
+    yield _backfills(backlog)
+    yield _warehouse(backlog)
+    yield _overdue(backlog)
+    yield _secrets(condition.signing_secrets(connection), vault)
 
 
 def _versions() -> Finding:
@@ -150,59 +158,43 @@ def _durability(connection: Connection) -> Iterator[Finding]:
         "synchronous_commit": "events acknowledged in the last moments may be lost when the server crashes",
     }
     for setting, danger in promises.items():
-        row = connection.execute("SELECT current_setting(%s) AS value", (setting,)).fetchone()
-        value = row["value"] if row else "unknown"
+        value = condition.setting(connection, setting)
         if value in {"off", "local"} and not (setting == "synchronous_commit" and value == "local"):
             yield Finding(setting, "fail", f"{value}: {danger}", f"set {setting} = on and restart PostgreSQL")
         else:
-            yield Finding(setting, "ok", str(value))
+            yield Finding(setting, "ok", value)
 
 
 def _clock(connection: Connection, real_now: Callable[[], datetime]) -> Finding:
     before = real_now()
-    row = connection.execute("SELECT clock_timestamp() AS at").fetchone()
+    at = condition.clock(connection)
     after = real_now()
-    assert row is not None  # a SELECT without a table has one row
-    skew_s = max((before - row["at"]).total_seconds(), (row["at"] - after).total_seconds(), 0.0)
+    skew_s = max((before - at).total_seconds(), (at - after).total_seconds(), 0.0)
     text = f"{skew_s:.1f} s between this machine and the database"
     if skew_s > _MOST_SKEW_S:
         return Finding("clock", "warn", text, "let both follow a time server (chrony, systemd-timesyncd)")
     return Finding("clock", "ok", text)
 
 
-def _backfills(connection: Connection) -> Finding:
-    row = connection.execute(
-        "SELECT count(*) AS meters, coalesce(sum(until_seq - done_seq), 0) AS batches FROM meter_backfill"
-        " WHERE done_seq < until_seq"
-    ).fetchone()
-    assert row is not None  # an aggregate has one row
-    text = f"{row['batches']} recorded batches to recount for {row['meters']} meters"
-    if row["batches"] > _LONG_BACKLOG:
+def _backfills(backlog: Backlog) -> Finding:
+    text = f"{backlog.recounts} recorded batches to recount for {backlog.meters} meters"
+    if backlog.recounts > _LONG_BACKLOG:
         return Finding(
             "recount", "warn", text, "see that a worker runs: invoices of these meters wait for it"
         )
     return Finding("recount", "ok", text)
 
 
-def _warehouse(connection: Connection) -> Finding:
-    row = connection.execute(
-        "SELECT coalesce(sum(c.seq - coalesce(w.seq, 0)), 0) AS batches FROM ingest_cursor c"
-        " LEFT JOIN warehouse_cursor w USING (part, workspace)"
-    ).fetchone()
-    assert row is not None  # an aggregate has one row
-    text = f"{row['batches']} recorded batches not in the warehouse yet"
-    if row["batches"] > _LONG_BACKLOG:
+def _warehouse(backlog: Backlog) -> Finding:
+    text = f"{backlog.exports} recorded batches not in the warehouse yet"
+    if backlog.exports > _LONG_BACKLOG:
         return Finding(
             "warehouse", "warn", text, "see that a worker runs: history is read more slowly without it"
         )
     return Finding("warehouse", "ok", text)
 
 
-def _secrets(connection: Connection, vault: Vault) -> Finding:
-    rows = connection.execute(
-        "SELECT unnest(ARRAY[secret, old_secret]) AS secret FROM endpoint WHERE state = 'active'"
-    )
-    stored = [row["secret"] for row in rows if row["secret"] is not None]
+def _secrets(stored: Sequence[str], vault: Vault) -> Finding:
     lost = sum(not vault.opens(each) for each in stored)
     behind = sum(not vault.is_current(each) for each in stored)
     if lost:
@@ -215,14 +207,8 @@ def _secrets(connection: Connection, vault: Vault) -> Finding:
     return Finding("secrets", "ok", f"{len(stored)} signing secrets, sealed")
 
 
-def _overdue(connection: Connection, real_now: Callable[[], datetime]) -> Finding:
-    row = connection.execute(
-        "SELECT count(*) AS contracts FROM contract c JOIN workspace w ON w.id = c.workspace"
-        " WHERE c.next_at < coalesce(w.clock_at, %s) - interval '1 hour'",
-        (real_now(),),
-    ).fetchone()
-    assert row is not None  # an aggregate has one row
-    text = f"{row['contracts']} contracts due for more than an hour"
-    if row["contracts"]:
+def _overdue(backlog: Backlog) -> Finding:
+    text = f"{backlog.contracts} contracts due for more than an hour"
+    if backlog.contracts:
         return Finding("closing", "warn", text, "see that a worker runs, or run: valorem invoice close")
     return Finding("closing", "ok", text)

@@ -15,7 +15,7 @@ from valorem.core.metering.meter import CompiledMeter
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.history import read_recorded
 from valorem.engine.meters import load_meters
-from valorem.store.postgres import exports, ingest, recorded
+from valorem.store.postgres import exports, ingest, locks, recorded
 from valorem.store.postgres.ingest import GROUP
 from valorem.store.postgres.recorded import Recorded
 from valorem.store.warehouse.rows import (
@@ -75,7 +75,7 @@ def export_batches(engine: Engine, workspace: int, max_batches: int = 1000) -> E
     batches = events = 0
     while True:
         with engine.transaction(workspace) as tx:
-            turn = exports.take_turn(tx.connection, workspace)
+            turn = locks.take(tx.connection, locks.Lock.EXPORT, workspace)
             committed = ingest.committed(tx.connection, workspace)
             covered = _covered(tx, warehouse)
             complete_to = min(covered.values())

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from valorem.core.errors import ConflictError, InvalidInputError, UnprocessableError
 from valorem.engine.engine import Engine, Transaction
-from valorem.store.postgres import idempotency
+from valorem.store.postgres import idempotency, locks
 from valorem.store.postgres.idempotency import StoredAnswer
 
 MAX_KEY_LETTERS = 255
@@ -48,7 +48,7 @@ def once(
         return Once(status, response, replayed=False)
     check_key(key)
     workspace = tx.workspace.id
-    if not idempotency.try_claim(tx.connection, workspace, key):
+    if not locks.take(tx.connection, locks.Lock.IDEMPOTENCY, workspace, key):
         raise ConflictError(
             "a request with this Idempotency-Key is being worked on",
             field="Idempotency-Key",

@@ -18,7 +18,7 @@ from valorem.engine.credits.holding import HoldState, place_hold
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.entitlements import Knowledge, Known, counted, held_of, question
-from valorem.store.postgres import limits
+from valorem.store.postgres import limits, locks
 from valorem.store.postgres import quota_holds as store
 
 
@@ -89,7 +89,7 @@ def check_and_hold(
     known = knowledge.current(tx, subject)
     if known.customer is None:
         raise NotFoundError(f"there is no customer {subject[:60]!r}", field="customer")
-    limits.lock_customer(tx.connection, tx.workspace.id, known.customer)
+    locks.wait_for(tx.connection, locks.Lock.CONSUME, tx.workspace.id, known.customer)
     quantity = ONE if asked.quantity is None else asked.quantity
     earlier = store.find(tx.connection, tx.workspace.id, known.customer, new.id)
     if earlier is not None:
@@ -151,7 +151,7 @@ def release_quota_hold(tx: Transaction, customer: str, hold: str) -> QuotaHold:
         UnprocessableError: If it has expired.
     """
     get_customer(tx, customer)
-    limits.lock_customer(tx.connection, tx.workspace.id, customer)
+    locks.wait_for(tx.connection, locks.Lock.CONSUME, tx.workspace.id, customer)
     found = store.find(tx.connection, tx.workspace.id, customer, hold)
     if found is None:
         raise NotFoundError(f"there is no hold {hold[:60]!r}", field="hold")

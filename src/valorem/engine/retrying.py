@@ -4,13 +4,13 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from typing import TypeVar
 
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from valorem.core.errors import OverloadedError
 from valorem.engine.engine import Engine, Transaction
+from valorem.store.postgres import locks
 
 R = TypeVar("R")
 
@@ -66,17 +66,9 @@ def alone(engine: Engine, work: str, workspace: int, *, wait_s: float) -> Iterat
     deadline, pause_s = time.monotonic() + wait_s, _FIRST_WAIT_S
     while True:
         with engine.database.system() as connection:
-            row = connection.execute(
-                "SELECT pg_try_advisory_xact_lock(%s) AS taken", (_lock_of(work, workspace),)
-            ).fetchone()
-            taken = row is not None and bool(row["taken"])
+            taken = locks.take(connection, locks.Lock.JOB, workspace, work)
             if taken or time.monotonic() >= deadline:
                 yield taken
                 return
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-
-
-def _lock_of(work: str, workspace: int) -> int:
-    digest = blake2b(f"valorem job {work} {workspace}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)

@@ -19,7 +19,7 @@ from valorem.engine.catalog import current_catalog
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.ingest import Writer
 from valorem.engine.results import ItemResult
-from valorem.store.postgres import source_records, sources
+from valorem.store.postgres import locks, source_records, sources
 from valorem.store.postgres.database import Connection
 from valorem.store.postgres.sources import Parked
 
@@ -133,7 +133,7 @@ class Taker:
         taken = Taken()
         while True:
             with self.engine.transaction(workspace) as tx:
-                sources.lock(tx.connection, workspace, definition.source)
+                locks.wait_for(tx.connection, locks.Lock.SOURCE, workspace, definition.source)
                 missing = source_records.load_missing(
                     tx.connection, workspace, definition.source, times=times, limit=_TOGETHER, file=file
                 )
@@ -161,7 +161,7 @@ class Taker:
     ) -> Taken:
         with self.engine.transaction(workspace) as tx:
             # Held until the events are committed, so that what is known cannot change meanwhile.
-            sources.lock(tx.connection, workspace, definition.source)
+            locks.wait_for(tx.connection, locks.Lock.SOURCE, workspace, definition.source)
             sources_known = source_records.load(
                 tx.connection,
                 workspace,

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from valorem.store.postgres import locks
 from valorem.store.postgres.database import Connection
-
-_LOCK_CLASS = 0x41554449  # "AUDI": tells these advisory locks from any other use
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class AuditRow:
 
 def lock_head(connection: Connection, workspace: int) -> tuple[int, bytes]:
     """Let one transaction at a time append; returns the last sequence and digest (0 and nothing for an empty log)."""
-    connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_LOCK_CLASS, workspace))
+    locks.wait_for(connection, locks.Lock.AUDIT, workspace)
     row = connection.execute(
         "SELECT seq, digest FROM audit_entry WHERE workspace = %s ORDER BY seq DESC LIMIT 1", (workspace,)
     ).fetchone()

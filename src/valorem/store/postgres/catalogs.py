@@ -39,11 +39,6 @@ def latest_version(connection: Connection, workspace: int) -> int:
     return int(row["version"])
 
 
-def lock(connection: Connection, workspace: int) -> None:
-    """Let one apply at a time proceed in a workspace, until the transaction ends."""
-    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('catalog', %s))", (workspace,))
-
-
 def insert(connection: Connection, workspace: int, version: CatalogVersion) -> None:
     """Store a new version."""
     connection.execute(

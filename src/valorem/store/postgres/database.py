@@ -20,6 +20,11 @@ _SEAL: LiteralString = (
 )
 
 
+def plain_url(url: str) -> str:
+    """A database's URL as PostgreSQL writes it; SQLAlchemy names the driver in it too."""
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
 class Database:
     """A bounded pool of connections to one PostgreSQL database.
 
@@ -29,7 +34,7 @@ class Database:
     """
 
     def __init__(self, url: str, *, size: int = 16, wait_s: float = 5.0) -> None:
-        self.url = url.replace("postgresql+psycopg://", "postgresql://", 1)
+        self.url = plain_url(url)
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             self.url,
             min_size=2,

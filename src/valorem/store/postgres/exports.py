@@ -3,16 +3,6 @@
 from valorem.store.postgres.database import Connection
 from valorem.store.postgres.ingest import GROUP
 
-_LOCK_CLASS = 0x76616C77  # "valw": apart from every other advisory lock
-
-
-def take_turn(connection: Connection, workspace: int) -> bool:
-    """Let one transaction at a time export a workspace; False while another does."""
-    row = connection.execute(
-        "SELECT pg_try_advisory_xact_lock(%s, %s) AS taken", (_LOCK_CLASS, workspace)
-    ).fetchone()
-    return row is not None and bool(row["taken"])
-
 
 def events_between(connection: Connection, workspace: int, first: int, last: int) -> int:
     """How many events the batches of a range of sequences say they hold."""

@@ -22,16 +22,6 @@ class StoredAnswer:
     response: bytes
 
 
-def try_claim(connection: Connection, workspace: int, key: str) -> bool:
-    """Take a key until the transaction ends; False while another transaction has it."""
-    row = connection.execute(
-        "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, %s)) AS taken",
-        (f"idempotency {key}", workspace),
-    ).fetchone()
-    assert row is not None
-    return bool(row["taken"])
-
-
 def load(connection: Connection, workspace: int, key: str) -> StoredAnswer | None:
     """The answer kept under a key."""
     row = connection.execute(

@@ -214,13 +214,6 @@ def used_quarters(
     return [row["bucket"] for row in rows]
 
 
-def lock_customer(connection: Connection, workspace: int, customer: str) -> None:
-    """Let one consuming check of a customer proceed at a time, until the transaction ends."""
-    connection.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", (f"consume {customer}", workspace)
-    )
-
-
 def insert_concession(connection: Connection, workspace: int, customer: str, row: ConcessionRow) -> None:
     """Store a concession."""
     connection.execute(

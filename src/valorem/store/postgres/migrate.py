@@ -9,9 +9,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, create_engine, text
 
+from valorem.store.postgres.locks import MIGRATING
+
 _FOLDER = Path(__file__).parent / "migrations"
-#: Two processes that start together must not migrate together.
-_LOCK = 0x56414C4F
 
 
 def upgrade(url: str, revision: str = "head") -> None:
@@ -41,13 +41,13 @@ def _run(url: str, action: Callable[[Config], None]) -> None:
     engine = create_engine(_sqlalchemy_url(url), poolclass=NullPool)
     try:
         with engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+            connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": MIGRATING})
             connection.commit()
             try:
                 action(_config(connection))
             finally:
                 connection.rollback()
-                connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+                connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": MIGRATING})
                 connection.commit()
     finally:
         engine.dispose()

@@ -1,17 +1,18 @@
 """The outbox: what happened, written in the transaction in which it happened, to be told to others later."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
 
+import psycopg
 from psycopg.types.json import Jsonb
 
 from valorem.store.postgres.database import Connection
 
-#: Whoever tells others listens here, so that a message is on its way as soon as it is committed.
-CHANNEL = "valorem_outbox"
+_CHANNEL: LiteralString = "valorem_outbox"
 
 _PUT: LiteralString = """
 WITH numbered AS (
@@ -68,4 +69,31 @@ def put(connection: Connection, workspace: int, messages: Sequence[Message], now
                 for one in messages
             ],
         )
-    connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(workspace)))
+    connection.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, str(workspace)))
+
+
+class Ear:
+    """Hears of messages as soon as they are committed.
+
+    Args:
+        raw: A connection that does nothing else.
+    """
+
+    def __init__(self, raw: psycopg.Connection) -> None:
+        self._raw = raw
+
+    def hears(self, timeout_s: float) -> bool:
+        """Whether something was committed, in this time at the latest."""
+        return any(True for _ in self._raw.notifies(timeout=timeout_s, stop_after=1))
+
+
+@contextmanager
+def listening(url: str) -> Iterator[Ear]:
+    """Listen on a connection of one's own.
+
+    Args:
+        url: ``postgresql://…``.
+    """
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"LISTEN {_CHANNEL}")
+        yield Ear(connection)

@@ -5,6 +5,7 @@ from typing import ClassVar
 import psycopg
 
 from valorem.core.errors import ValoremError
+from valorem.store.postgres.database import plain_url
 
 OLDEST = 15
 _CONNECT_S = 10
@@ -29,9 +30,8 @@ def check_usable(url: str) -> None:
     Raises:
         UnusableDatabaseError: Naming the setting, and what to do.
     """
-    plain_url = url.replace("postgresql+psycopg://", "postgresql://", 1)
     try:
-        with psycopg.connect(plain_url, connect_timeout=_CONNECT_S) as connection:
+        with psycopg.connect(plain_url(url), connect_timeout=_CONNECT_S) as connection:
             version = connection.info.server_version
             row = connection.execute(_RIGHTS).fetchone()
     except psycopg.Error as error:

@@ -137,13 +137,6 @@ def delete_secret(connection: Connection, workspace: int, name: str) -> bool:
     )
 
 
-def lock(connection: Connection, workspace: int, source: str) -> None:
-    """Let one transaction at a time take records of a source; held until this one ends."""
-    connection.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", (f"valorem source {source}", workspace)
-    )
-
-
 def load_states(connection: Connection, workspace: int) -> dict[str, SourceState]:
     """Where the sources stand, by key; one that was never heard of is missing."""
     rows = connection.execute(

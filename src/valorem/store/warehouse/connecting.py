@@ -54,6 +54,11 @@ class ConnectingClient:
         found: Result = self._ask(lambda client: client.query(query, parameters=parameters))
         return found
 
+    def version(self) -> str:
+        """The server's version."""
+        ((found,),) = self.query("SELECT version()").result_rows
+        return str(found)
+
     def insert(self, table: str, data: Sequence[Sequence[Any]], column_names: Sequence[str]) -> Any:
         """Insert rows."""
         return self._ask(lambda client: client.insert(table, data, column_names=column_names))
