@@ -11,8 +11,13 @@ from tests.engine.test_contract_changes import change, everything_proves
 from valorem.core.contracts.accounts import Account
 from valorem.core.errors import InvalidInputError, UnprocessableError
 from valorem.engine.accounts import get_family, set_account
-from valorem.engine.customers import create_customer
+from valorem.engine.alerts import list_crossings
+from valorem.engine.budgets import list_budgets, set_budget
+from valorem.engine.closing import close_due
+from valorem.engine.contracts import NewContract, create_contract
+from valorem.engine.customers import create_customer, update_customer
 from valorem.engine.invoices import explain_line
+from valorem.engine.rules import add_rule
 
 D = Decimal
 PLANS = {
@@ -152,3 +157,120 @@ def test_what_cannot_be_billed_together_is_refused(market: Shops) -> None:
         join(shop, "alpha", "gamma")
     with pytest.raises(InvalidInputError, match="counted together"):
         join(shop, "gamma", "alpha", payer="parent", commitments="own")
+
+
+def commit(shop: Shop, contract: str, kind: str, amount: str) -> None:
+    access = [{"amount": amount, "start": "2026-01-01T00:00:00Z", "end": "2026-03-01T00:00:00Z"}]
+    agreed = {"id": "order", "kind": kind, "access": access, "only": ["calls"]}
+    change(shop, contract, {"kind": "commitment", "commitment": agreed})
+
+
+def test_children_that_pay_for_themselves_draw_from_the_parents_commitment_and_never_more(
+    market: Shops,
+) -> None:
+    shop = market.open(PLANS)
+    parent = shop.sell("tyrell", "group")
+    commit(shop, parent.id, "prepaid", "50")
+    labs = {key: shop.sell(key, "group") for key in ("eyes", "owls", "rest")}
+    join(shop, "eyes", "tyrell")
+    join(shop, "owls", "tyrell", since=day(16))
+    join(shop, "rest", "tyrell", commitments="own")
+    shop.go(day(20))
+    for key in ("tyrell", *labs):
+        shop.use(key, 10, day(20))  # 20 each
+    closed(shop)
+    drawn = {key: lines(shop, labs[key].id).get("order", D(0)) for key in labs}
+    # The children below come first, those above last; what began before the accounts shared it is not drawn.
+    assert drawn == {"eyes": D(-20), "owls": D(0), "rest": D(0)}
+    assert lines(shop, parent.id)["order"] == D(-20)
+    shop.go(datetime(2026, 2, 10, tzinfo=UTC))
+    for key in ("owls", "eyes"):
+        shop.use(key, 10, datetime(2026, 2, 10, tzinfo=UTC))
+    shop.go(datetime(2026, 3, 2, tzinfo=UTC))
+    everything_proves(shop)
+    # 10 were left, for whichever of the two was closed first
+    both = sum((lines(shop, labs[key].id).get("order", D(0)) for key in ("eyes", "owls")), D(0))
+    assert both + lines(shop, parent.id)["order"] == D(-50)
+
+
+def test_what_children_used_counts_for_a_postpaid_commitment_they_share(market: Shops) -> None:
+    shop = market.open(PLANS)
+    parent = shop.sell("weyland", "group", end=datetime(2026, 3, 1, tzinfo=UTC))
+    commit(shop, parent.id, "postpaid", "100")
+    below = shop.sell("yutani", "group", end=datetime(2026, 3, 1, tzinfo=UTC))
+    join(shop, "yutani", "weyland")
+    for at in (day(20), datetime(2026, 2, 20, tzinfo=UTC)):
+        shop.go(at)
+        for key in ("weyland", "yutani"):
+            shop.use(key, 10, at)
+    shop.go(datetime(2026, 3, 2, tzinfo=UTC))
+    everything_proves(shop)
+    assert lines(shop, below.id)["calls"] == D(40)
+    assert lines(shop, parent.id)["order"] == D(20)  # 100 − 40 − 40
+
+
+def test_contracts_sent_as_one_draw_one_after_the_other(market: Shops) -> None:
+    shop = market.open(PLANS)
+    parent = shop.sell("cyberdyne", "group")
+    commit(shop, parent.id, "prepaid", "30")
+    first = shop.sell("skynet", "group")
+    with shop.engine.transaction(shop.workspace) as tx:
+        second = create_contract(tx, NewContract(customer="skynet", plan="group"))
+        update_customer(tx, "skynet", consolidated=True)
+    join(shop, "skynet", "cyberdyne")
+    shop.use("skynet", 10, JANUARY)
+    closed(shop)
+    (invoice,) = (each for each in shop.documents() if each.customer == "skynet")
+    drawn = {line.contract: line.amount for line in invoice.lines if line.key == "order"}
+    assert drawn == {first.id: D(-20), second.id: D(-10)}
+
+
+def test_spend_of_accounts_the_parent_pays_for_is_told_to_the_parent(market: Shops) -> None:
+    shop = market.open(PLANS)
+    shop.sell("stark", "group")
+    child(shop, "arc")
+    child(shop, "apart")
+    join(shop, "arc", "stark", payer="parent")
+    join(shop, "apart", "stark", payer="parent", tiers="apart")
+    with shop.engine.transaction(shop.workspace) as tx:
+        set_budget(tx, "stark", {"amount": 30, "meter": "calls", "at": ["50%", "100%"]})
+        add_rule(tx, "stark", {"kind": "spend", "at": [25]})
+    shop.use("arc", 6, JANUARY)
+    with shop.engine.transaction(shop.workspace) as tx:
+        (budget,) = list_budgets(tx, "stark")
+        assert budget.spent == D(12)
+        assert {(crossing.alert, crossing.threshold) for _, crossing in list_crossings(tx)} == {
+            ("spend", "25")
+        }
+    shop.use("apart", 9, JANUARY)
+    with shop.engine.transaction(shop.workspace) as tx:
+        (budget,) = list_budgets(tx, "stark")
+        assert budget.spent == D(12) + D(18)  # each with tiers of its own
+        told = {crossing.threshold for _, crossing in list_crossings(tx, customer="stark")}
+        assert {"50%", "100%"} <= told
+    closed(shop)
+
+
+def test_a_spend_threshold_counts_accounts_the_parent_pays_for(market: Shops) -> None:
+    plans = {
+        **PLANS,
+        "plans/quick.yaml": """
+plan: quick
+name: Billed at 10
+currency: USD
+every: month
+prices:
+  calls: {model: per_unit, amount: 2}
+thresholds: {fixed: [10]}
+""",
+    }
+    shop = market.open(plans)
+    contract = shop.sell("wayne", "quick")
+    child(shop, "cave")
+    join(shop, "cave", "wayne", payer="parent")
+    shop.use("cave", 6, JANUARY)
+    close_due(shop.engine, shop.workspace)
+    (invoice,) = shop.documents(contract=contract.id)
+    assert (invoice.kind, invoice.total) == ("progressive", D(12))
+    closed(shop)
+    assert lines(shop, contract.id) == {"calls": D(12)}

@@ -28,7 +28,8 @@ class AccountBody(Body):
         payer: Whether its usage is billed to itself or to its parent.
         tiers: Billed to the parent: whether it is counted together with the parent's (``pooled``) or its tiers and
             included quantities begin anew (``apart``).
-        commitments: Whether its usage may be drawn from the parent's commitments.
+        commitments: Whether the parent's commitments cover its usage too, after its own. Left out, a child that the
+            parent pays for shares them, and one that pays for itself keeps to its ``own``.
         since: From when, on the quarter-hour grid; from always where left out. Time that is billed cannot change hands.
     """
 
@@ -43,7 +44,7 @@ class AccountBody(Body):
     parent: Name | None = None
     payer: Literal["self", "parent"] = "self"
     tiers: Literal["pooled", "apart"] = "pooled"
-    commitments: Literal["shared", "own"] = "shared"
+    commitments: Literal["shared", "own"] | None = None
     since: Instant | None = None
 
 
@@ -115,7 +116,8 @@ def set_account(key: Key, body: AccountBody, caller: Writer) -> Response:
     """Put a customer under another, or on its own, from an instant on."""
 
     def place(tx: Transaction) -> AccountAnswer:
-        account = Account(key, body.parent, body.payer, body.tiers, body.commitments)
+        commitments = body.commitments or ("shared" if body.payer == "parent" else "own")
+        account = Account(key, body.parent, body.payer, body.tiers, commitments)
         return AccountAnswer.of(accounts.set_account(tx, account, since=body.since))
 
     return caller.once(place)

@@ -122,8 +122,11 @@ def account(
         str, typer.Option(help="Billed to the parent: pooled with its usage, or apart.")
     ] = "pooled",
     commitments: Annotated[
-        str, typer.Option(help="Whether the parent's commitments cover it: shared, or own.")
-    ] = "shared",
+        str | None,
+        typer.Option(
+            help="Whether the parent's commitments cover it too: shared, or own. Without it shared where the parent pays."
+        ),
+    ] = None,
     since: Annotated[
         str | None, typer.Option(help="From when, on the quarter-hour grid; else from always.")
     ] = None,

@@ -98,7 +98,7 @@ def set_account(
     parent: str | None = None,
     payer: str = "self",
     tiers: str = "pooled",
-    commitments: str = "shared",
+    commitments: str | None = None,
     since: datetime | None = None,
 ) -> Call[v.CustomerAccount]:
     """Put a customer under another, or on its own.
@@ -108,7 +108,7 @@ def set_account(
         parent: The customer above it; none at the top.
         payer: ``parent`` bills its usage to the parent.
         tiers: ``pooled`` with the payer's, or ``apart``.
-        commitments: ``shared`` with the parent, or its ``own`` alone.
+        commitments: ``shared`` with the parent, or its ``own`` alone; left out, shared where the parent pays.
         since: From when; from always where left out.
     """
     body = {"parent": parent, "payer": payer, "tiers": tiers, "commitments": commitments, "since": since}

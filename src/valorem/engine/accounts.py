@@ -12,6 +12,7 @@ from valorem.engine.alerts import arm
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.meters import let_ingest_look_again
+from valorem.engine.sources import forget_families
 from valorem.store.postgres import accounts, contracts, invoices
 
 _MOST_CONTRACTS = 1000
@@ -62,6 +63,7 @@ def set_account(tx: Transaction, account: Account, *, since: datetime | None = N
     known = [account.customer, *([account.parent] if account.parent else [])]
     before = accounts.load(tx.connection, tx.workspace.id, known)
     accounts.insert(tx.connection, tx.workspace.id, Relation(start, account), tx.now)
+    forget_families(tx)
     after = accounts.load(tx.connection, tx.workspace.id, known)
     for at in edges_of(after):
         accounts_at(after, at)  # refuses a ring at any time

@@ -1,6 +1,6 @@
 """Gather what an invoice is computed from: the one way for previews, drafts and final invoices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -16,21 +16,23 @@ from valorem.core.billing.schedule import (
 from valorem.core.billing.terms import Terms
 from valorem.core.contracts.contract import Contract
 from valorem.core.contracts.sources import Sources
-from valorem.core.contracts.written import write_sources
-from valorem.core.time import write_instant
+from valorem.core.contracts.written import read_sources, write_sources
+from valorem.core.time import parse_instant, write_instant
 from valorem.engine.credits.overages import Booked
 from valorem.engine.engine import Transaction
 from valorem.engine.outcomes import (
     OutcomeBasis,
     lines_at,
     outcome_basis,
+    read_outcomes,
     sells_outcomes,
     split_lines,
     write_outcomes,
 )
+from valorem.engine.sharing import NOTHING_LENT, Lent, lent_to, read_lent, write_lent
 from valorem.engine.sources import sources_for
 from valorem.engine.terms import counting, terms_for
-from valorem.store.postgres import contract_edits, invoices, late_usage
+from valorem.store.postgres import contract_edits, contracts, invoices, late_usage
 from valorem.store.postgres.contracts import ContractRow
 from valorem.store.postgres.invoices import InvoiceHeader
 
@@ -51,6 +53,7 @@ class Basis:
         outcomes: What its outcomes are billed by; None where it has none.
         slice_at: Where a spend threshold gives an invoice before the period ends: the instant of that invoice.
         credits: How far the ledgers of its credits are read; as they stand this instant where None.
+        lent: What accounts share of their commitments, and what others have drawn of it.
     """
 
     terms: Terms
@@ -64,11 +67,21 @@ class Basis:
     outcomes: OutcomeBasis | None = None
     slice_at: datetime | None = None
     credits: Booked | None = None
+    lent: Lent = NOTHING_LENT
 
     @property
     def subjects(self) -> tuple[str, ...]:
         """Every subject whose events it bills."""
         return self.sources.subjects
+
+    def after(self, contract: str, invoice: str, lines: Iterable[Line]) -> "Basis":
+        """The same, where an invoice of another contract becomes final just before."""
+        lent = self.lent.with_lines(contract, invoice, lines)
+        return (
+            self
+            if lent is self.lent
+            else replace(self, lent=lent, terms=replace(self.terms, sharing=lent.sharing))
+        )
 
 
 def basis_of(tx: Transaction, contract: Contract, index: int, sources: Sources | None = None) -> Basis:
@@ -88,20 +101,23 @@ def bases_of(tx: Transaction, wanted: Sequence[tuple[Contract, int, Sources]]) -
     """The same for many (contract, boundary, sources), in as many queries as for one."""
     lates = _lates(tx, [(contract, index, sources.subjects, index) for contract, index, sources in wanted])
     terms = [terms_for(tx, contract) for contract, _, _ in wanted]
+    lents = [lent_to(tx, contract) for contract, _, _ in wanted]
     # An outcome may be taken back long after it was billed.
     every = sells_outcomes(tx)
     asked = [
         (
             contract.id,
             index,
-            contract_boundary(contract, 0 if every else _oldest(each, (*late, max(index - 1, 0)))),
+            contract_boundary(contract, 0 if every else _oldest(each, lent, (*late, max(index - 1, 0)))),
         )
-        for (contract, index, _), late, each in zip(wanted, lates, terms, strict=True)
+        for (contract, index, _), late, each, lent in zip(wanted, lates, terms, lents, strict=True)
     ]
     earlier = invoices.load_earlier(tx.connection, tx.workspace.id, asked)
     return [
-        _with_moved(tx, _basis(tx, each, index, late, rows, sources))
-        for (_, index, sources), late, each, rows in zip(wanted, lates, terms, earlier, strict=True)
+        _with_moved(tx, _basis(tx, each, index, late, rows, sources, lent))
+        for (_, index, sources), late, each, rows, lent in zip(
+            wanted, lates, terms, earlier, lents, strict=True
+        )
     ]
 
 
@@ -118,9 +134,11 @@ def slice_basis_of(
         sources: The customer's, where the caller has read them.
     """
     terms = terms_for(tx, contract)
-    since = contract_boundary(contract, _oldest(terms, (index,)))
+    sources = sources or sources_for(tx, contract)
+    lent = lent_to(tx, contract)
+    since = contract_boundary(contract, _oldest(terms, lent, (index,)))
     (rows,) = invoices.load_earlier(tx.connection, tx.workspace.id, [(contract.id, index + 1, since)])
-    basis = _basis(tx, terms, index, (), rows, sources or sources_for(tx, contract))
+    basis = _basis(tx, terms, index, (), rows, sources, lent)
     return replace(basis, slice_at=at, outcomes=None)
 
 
@@ -144,10 +162,11 @@ def change_basis_of(tx: Transaction, row: ContractRow, at: datetime, sources: So
     else:
         index, late = period_index_at(contract, max(at, contract.start)), ()
     terms = terms_for(tx, contract)
-    oldest = 0 if sells_outcomes(tx) else _oldest(terms, (*late, max(index - 1, 0)))
+    lent = lent_to(tx, contract)
+    oldest = 0 if sells_outcomes(tx) else _oldest(terms, lent, (*late, max(index - 1, 0)))
     since = contract_boundary(contract, oldest)
     (rows,) = invoices.load_earlier(tx.connection, tx.workspace.id, [(contract.id, row.next_index, since)])
-    basis = _basis(tx, terms, index, late, rows, sources)
+    basis = _basis(tx, terms, index, late, rows, sources, lent)
     return replace(basis, change_at=at, ended=ended)
 
 
@@ -190,6 +209,7 @@ def _basis(
     late: tuple[int, ...],
     rows: Sequence[Mapping[str, Any]],
     sources: Sources,
+    lent: Lent,
 ) -> Basis:
     billed, of_outcomes = split_lines(
         line for row in rows for line in lines_of(bytes(row["document"]), terms.contract.id)
@@ -197,13 +217,14 @@ def _basis(
     contract = terms.contract
     outcomes = outcome_basis(tx, contract)
     return Basis(
-        counting(terms, sources),
+        counting(terms, sources, lent.sharing),
         index,
         sources,
         late,
         tuple(row["id"] for row in rows),
         billed,
         outcomes=None if outcomes is None else outcomes.with_billed(of_outcomes),
+        lent=lent,
     )
 
 
@@ -257,14 +278,18 @@ def _late(
     return tuple(late) if first is None else tuple(sorted({*late, *range(first, index - 1)}))
 
 
-def _oldest(terms: Terms, periods: Sequence[int]) -> int:
+def _oldest(terms: Terms, lent: Lent, periods: Sequence[int]) -> int:
     """The first period whose invoices count; a commitment, or a discount whose rest waits, reckons with all of them."""
-    reckons = any(
-        standing.commitments or any(discount.lasts != "forever" for discount in standing.discounts)
-        for standing in terms.contract.agreed
-    ) or any(
-        stretch.plan.thresholds is not None and stretch.plan.thresholds.over == "lifetime"
-        for stretch in terms.stretches
+    reckons = (
+        lent.sharing.above
+        or any(
+            standing.commitments or any(discount.lasts != "forever" for discount in standing.discounts)
+            for standing in terms.contract.agreed
+        )
+        or any(
+            stretch.plan.thresholds is not None and stretch.plan.thresholds.over == "lifetime"
+            for stretch in terms.stretches
+        )
     )
     return 0 if reckons else min(periods)
 
@@ -285,4 +310,31 @@ def inputs_of(basis: Basis, contract_terms: Mapping[str, Any], cutoff_seq: int) 
         "slice_at": write_instant(basis.slice_at) if basis.slice_at else None,
         "outcomes": None if basis.outcomes is None else write_outcomes(basis.outcomes),
         "credits": None if basis.credits is None else dict(basis.credits),
+        "lent": write_lent(basis.lent),
     }
+
+
+def basis_again(tx: Transaction, inputs: Mapping[str, Any]) -> Basis:
+    """The basis that :func:`inputs_of` wrote, with the lines read again from the invoices it names."""
+    contract, sources = contracts.read_contract(inputs["contract"]), read_sources(inputs)
+    documents = [
+        invoices.load_document(tx.connection, tx.workspace.id, earlier) for earlier in inputs["earlier"]
+    ]
+    billed, of_outcomes = split_lines(
+        line for each in documents if each for line in lines_of(each.document, contract.id)
+    )
+    lent = read_lent(tx, inputs.get("lent"))
+    return Basis(
+        terms=counting(terms_for(tx, contract), sources, lent.sharing),
+        index=inputs["index"],
+        sources=sources,
+        late=tuple(inputs["late"]),
+        earlier=tuple(inputs["earlier"]),
+        billed=billed,
+        change_at=parse_instant(at) if (at := inputs.get("change_at")) else None,
+        ended=bool(inputs.get("ended")),
+        slice_at=parse_instant(at) if (at := inputs.get("slice_at")) else None,
+        outcomes=read_outcomes(tx, contract.id, inputs.get("outcomes"), of_outcomes),
+        credits=inputs.get("credits"),
+        lent=lent,
+    )

@@ -26,6 +26,7 @@ from valorem.engine.progressive import bill_thresholds
 from valorem.engine.retrying import alone, in_snapshot, in_transaction
 from valorem.engine.sealing import SERIES, Final, manner_of, seal, unanswered
 from valorem.engine.settings import get_billing_settings
+from valorem.engine.sharing import in_turn
 from valorem.engine.sources import sources_of
 from valorem.engine.taxing import Question, ask
 from valorem.engine.terms import terms_for
@@ -53,6 +54,7 @@ class CloseReport:
         waiting: Drafts that are due but whose meters are still being recounted.
         progressive: Invoices that passed spend thresholds made due.
         postponed: Drafts that wait for others of their day, with which they are sent as one.
+        parked: Drafts that contradict themselves: nothing of their contract is invoiced until somebody has looked.
     """
 
     drafted: int = 0
@@ -61,6 +63,7 @@ class CloseReport:
     waiting: int = 0
     progressive: int = 0
     postponed: int = 0
+    parked: int = 0
 
     def __add__(self, other: "CloseReport") -> "CloseReport":
         return CloseReport(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
@@ -68,7 +71,7 @@ class CloseReport:
     @property
     def progressed(self) -> bool:
         """Whether anything was written."""
-        return bool(self.drafted or self.finalised or self.empty)
+        return bool(self.drafted or self.finalised or self.empty or self.parked)
 
 
 def close_due(engine: Engine, workspace: int) -> CloseReport:
@@ -193,11 +196,12 @@ def _finalise_some(
     found = invoices.due(connection, workspace, at, without=sorted(waiting), limit=_BATCH)
     # A later boundary of a contract reckons with the earlier one, so it waits for the next transaction.
     firsts = list({header.contract: header for header in reversed(found)}.values())[::-1]
+    firsts = in_turn(tx, firsts, waiting, at)
     due = with_mates(tx, firsts)
     postponed = len({each.id for each in firsts} - {each.id for each in due})
     finals: list[_Computed] = []
     empty: list[InvoiceHeader] = []
-    held = 0
+    held = parked = 0
     bases = _bases(tx, due)
     read = read_at_once(
         tx,
@@ -219,9 +223,12 @@ def _finalise_some(
             held += 1
             continue
         basis = with_booked_credits(tx, found_basis)
+        for each in finals:
+            basis = basis.after(each.header.contract, each.header.id, each.invoice.lines)
         invoice = invoice_at(tx, basis, read=read)
         if (wrong := contradiction(tx, basis, invoice)) is not None:
             contract_edits.park(connection, workspace, wrong)
+            parked += 1
             continue
         if invoice.lines:
             finals.append(_Computed(header, basis, invoice))
@@ -237,7 +244,9 @@ def _finalise_some(
     waiting |= untaxed
     postponed += len(untaxed)
     finals = [each for each in finals if each.header.contract not in untaxed]
-    return CloseReport(finalised=len(finals), empty=len(empty), waiting=held, postponed=postponed)
+    return CloseReport(
+        finalised=len(finals), empty=len(empty), waiting=held, postponed=postponed, parked=parked
+    )
 
 
 def _bases(tx: Transaction, due: Sequence[InvoiceHeader]) -> list[Basis]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from valorem.core.billing.canonical import canonical_bytes, from_values, invoice_digest, lines_of
+from valorem.core.billing.canonical import canonical_bytes, from_values, invoice_digest
 from valorem.core.billing.consolidated import consolidated, whole
 from valorem.core.billing.explain import explain_line as explain_text
 from valorem.core.billing.invoice import Invoice, Line
@@ -14,10 +14,8 @@ from valorem.core.billing.projection import Preview, preview
 from valorem.core.billing.schedule import contract_period, period_index_at
 from valorem.core.billing.sealing import SealedInvoice as SettledInvoice
 from valorem.core.billing.sealing import read_circumstances, read_sealed, seal_invoice, sealed_bytes
-from valorem.core.contracts.written import read_sources
 from valorem.core.errors import NotFoundError, UnprocessableError
 from valorem.core.metering.meter import Meter
-from valorem.core.time import parse_instant
 from valorem.engine.archive import Archive
 from valorem.engine.assembling import (
     ahead_of,
@@ -28,7 +26,7 @@ from valorem.engine.assembling import (
     outcomes_beside,
     usage_of_period,
 )
-from valorem.engine.basis import Basis, basis_for, basis_of
+from valorem.engine.basis import basis_again, basis_for, basis_of
 from valorem.engine.browsing import EventPage, events_of
 from valorem.engine.contracts import get_contract
 from valorem.engine.corrected import CorrectedEvent, corrected_events
@@ -36,12 +34,12 @@ from valorem.engine.credits.overages import overage_ahead
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.measuring import measure_sources, read_at_once
-from valorem.engine.outcomes import amount_of, events_behind, read_outcomes, split_lines, with_lines
+from valorem.engine.outcomes import amount_of, events_behind, with_lines
 from valorem.engine.sealing import rates_at
 from valorem.engine.tallies import TallyReader, recorded_tallies
 from valorem.engine.taxing import tax_problem
-from valorem.engine.terms import counting, terms_for
-from valorem.store.postgres import contracts, invoices, merging
+from valorem.engine.terms import terms_for
+from valorem.store.postgres import invoices, merging
 from valorem.store.postgres.invoices import InvoiceHeader, InvoiceStatus
 
 
@@ -264,7 +262,7 @@ def verify_invoice(tx: Transaction, invoice: str) -> Verification:
 
 def _computed_again(tx: Transaction, inputs: Mapping[str, Any], kind: str) -> Invoice | None:
     """An invoice, or a part of one, from the recorded events as they stood at its cut-off."""
-    basis = _basis_again(tx, inputs)
+    basis = basis_again(tx, inputs)
     cutoff = int(inputs["cutoff_seq"])
 
     def read(subjects: Sequence[str], _: Sequence[Meter]) -> TallyReader:
@@ -287,29 +285,6 @@ def _bytes_again(tx: Transaction, inputs: Mapping[str, Any], again: Invoice) -> 
         return canonical_bytes(again)
     about = read_circumstances(inputs["settling"])
     return sealed_bytes(seal_invoice(again, about, rates_at(tx, inputs["tax_version"])))
-
-
-def _basis_again(tx: Transaction, inputs: Mapping[str, Any]) -> Basis:
-    contract, sources = contracts.read_contract(inputs["contract"]), read_sources(inputs)
-    documents = [
-        invoices.load_document(tx.connection, tx.workspace.id, earlier) for earlier in inputs["earlier"]
-    ]
-    billed, of_outcomes = split_lines(
-        line for each in documents if each for line in lines_of(each.document, contract.id)
-    )
-    return Basis(
-        terms=counting(terms_for(tx, contract), sources),
-        index=inputs["index"],
-        sources=sources,
-        late=tuple(inputs["late"]),
-        earlier=tuple(inputs["earlier"]),
-        billed=billed,
-        change_at=parse_instant(at) if (at := inputs.get("change_at")) else None,
-        ended=bool(inputs.get("ended")),
-        slice_at=parse_instant(at) if (at := inputs.get("slice_at")) else None,
-        outcomes=read_outcomes(tx, contract.id, inputs.get("outcomes"), of_outcomes),
-        credits=inputs.get("credits"),
-    )
 
 
 def find_invoice(tx: Transaction, invoice: str) -> InvoiceHeader:

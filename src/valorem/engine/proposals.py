@@ -53,13 +53,9 @@ def propose(tx: Transaction, contract_id: str, catalog: Catalog) -> Proposed | N
         terms = terms_of(contract, catalog, catalogs=lambda _: catalog)
         index = period_index_at(contract, tx.now)
         basis = ahead_of(tx, basis_of(tx, contract, index + 1), row.next_index)
-        terms = counting(terms, basis.sources)
+        terms = counting(terms, basis.sources, basis.terms.sharing)
         revision_ids(tx, [priced.meter for priced in terms.priced])
-        usage = {
-            index: usage_of_period(
-                tx, replace(basis, terms=counting(terms, basis.sources)), index, until=tx.now
-            )
-        }
+        usage = {index: usage_of_period(tx, replace(basis, terms=terms), index, until=tx.now)}
         as_it_is = {index: usage_of_period(tx, basis, index, until=tx.now)}
     except KeyError:
         return replace(so_far, why_not="it would count events in a new way, which begins when it is applied")

@@ -11,15 +11,15 @@ from valorem.core.billing.projection import preview
 from valorem.core.billing.schedule import contract_period, period_index_at
 from valorem.core.billing.terms import Terms
 from valorem.core.contracts.contract import Contract
+from valorem.core.contracts.sources import Sources
 from valorem.core.errors import InvalidInputError
 from valorem.core.metering.measured import Measured
 from valorem.core.numbers import ZERO, exact
 from valorem.core.periods import Interval, Period
-from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
-from valorem.engine.measuring import measure
-from valorem.engine.tallies import live_tallies
-from valorem.engine.terms import terms_for
+from valorem.engine.measuring import measure_sources
+from valorem.engine.sources import sources_for
+from valorem.engine.terms import counting, terms_for
 from valorem.store.postgres import contracts
 
 _MOST_CONTRACTS = 200
@@ -41,7 +41,13 @@ def spending_of(tx: Transaction, customer: str) -> "Spending | None":
     contract = running(tx, customer)
     if contract is None:
         return None
-    return Spending(tx, terms_for(tx, contract), get_customer(tx, customer).subjects)
+    return spending_under(tx, contract)
+
+
+def spending_under(tx: Transaction, contract: Contract, sources: Sources | None = None) -> "Spending":
+    """How to find out what is spent under a contract, by its customer and by the accounts that it pays for."""
+    sources = sources or sources_for(tx, contract)
+    return Spending(tx, counting(terms_for(tx, contract), sources), sources)
 
 
 def period_at(contract: Contract, at: datetime) -> Interval | None:
@@ -59,13 +65,13 @@ class Spending:
 
     Attributes:
         tx: The transaction.
-        terms: The contract's terms.
-        subjects: The customer's subjects.
+        terms: The contract's terms, with the accounts that are counted apart.
+        sources: Whose counters the contract bills.
     """
 
     tx: Transaction
     terms: Terms
-    subjects: Sequence[str]
+    sources: Sources
     _charged: dict[_Key, Decimal] = field(default_factory=dict)
 
     @exact
@@ -142,8 +148,7 @@ class Spending:
             extra = tuple(name for name in where if name not in need.dimensions)
             known = all(name in need.meter.dimension_names for name in where)
             asked.append(replace(need, dimensions=(*need.dimensions, *extra)) if known else need)
-        read = live_tallies(self.tx, self.subjects, [need.meter for need in needs])
-        found = measure(self.tx, self.subjects, asked, read)
+        found = measure_sources(self.tx, self.sources, asked)
         if not where and meter is None:
             return found
         usage = {}

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from valorem.core.billing.terms import Terms, terms_of
+from valorem.core.billing.terms import ALONE, Sharing, Terms, terms_of
 from valorem.core.contracts.contract import Contract
 from valorem.core.contracts.sources import Sources
 from valorem.engine.catalog import catalog_at
@@ -23,6 +23,8 @@ def terms_for(tx: Transaction, contract: Contract) -> Terms:
     return known[1]
 
 
-def counting(terms: Terms, sources: Sources) -> Terms:
-    """The terms, with the accounts that are counted apart."""
-    return replace(terms, apart=tuple(sources.apart), keeping=sources.keeping) if sources.apart else terms
+def counting(terms: Terms, sources: Sources, sharing: Sharing = ALONE) -> Terms:
+    """The terms, with the accounts that are counted apart and those that share commitments."""
+    if not sources.apart and sharing == ALONE:
+        return terms
+    return replace(terms, apart=tuple(sources.apart), keeping=sources.keeping, sharing=sharing)

@@ -26,7 +26,7 @@ from valorem.core.units import write_span
 from valorem.engine.budgeting import read_budgets, spent_under
 from valorem.engine.engine import Transaction
 from valorem.engine.entitlements import Known, counted, find_out, is_sum, question
-from valorem.engine.measuring import measure
+from valorem.engine.measuring import measure_sources
 from valorem.engine.meters import revision_ids
 from valorem.engine.spending import Spending, spending_of
 from valorem.engine.tallies import live_tallies
@@ -152,14 +152,18 @@ class _Looking:
 
     def _included(self, rule: AlertRule) -> Iterator[Watched]:
         zone = zone_info(self._contract.time_zone)
-        needs = {need.meter_key: need for need in usage_needs(self._spending.terms, self._period)}
+        # Included quantities are those of the pool; accounts that are counted apart have them anew.
+        needs = {
+            need.meter_key: need
+            for need in usage_needs(self._spending.terms, self._period)
+            if need.customer is None
+        }
         for priced in self._stretch.priced:
             version = priced.price.at(self._tx.now, zone)
             need = needs.get(priced.key)
             if not version.included or rule.on not in (None, priced.key) or need is None:
                 continue
-            read = live_tallies(self._tx, self._spending.subjects, [need.meter])
-            answers = measure(self._tx, self._spending.subjects, [need], read)[need.key]
+            answers = measure_sources(self._tx, self._spending.sources, [need])[need.key]
             counting = answers if adds_up(need.meter) else answers[-1:]
             used = _sum(one.quantity for answer in counting for one in answer)
             if version.convert is not None:
@@ -337,7 +341,7 @@ class _Looking:
     def _used(self, meter: Meter, interval: Interval) -> Decimal:
         if interval.start >= interval.end:
             return ZERO
-        read = live_tallies(self._tx, self._spending.subjects, [meter])
+        read = live_tallies(self._tx, self._known.subjects, [meter])
         total = EMPTY
         for _, _, tally in read(meter, [interval.start, interval.end]):
             total = merge(total, tally)

@@ -1,6 +1,6 @@
 """Commitments on an invoice: what its usage draws from prepaid ones, and what postpaid ones still bill at their end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
@@ -13,18 +13,35 @@ from valorem.core.billing.terms import Terms
 from valorem.core.contracts.agreed import Access, Commitment
 from valorem.core.contracts.contract import Contract
 from valorem.core.contracts.orders import true_up
+from valorem.core.contracts.sharing import Shared, Stretch
 from valorem.core.numbers import ZERO, exact, plain
 from valorem.core.pricing.lines import Step
 from valorem.core.time import write_instant
 
 #: Kinds of line that belong to an invoice as a whole rather than to what its period is charged.
 OF_THE_INVOICE = frozenset({"commitment", "true_up"})
+_ALWAYS = (Stretch(None, None),)
 
 
 def commitments_of(contract: Contract) -> tuple[Commitment, ...]:
     """Every commitment of a contract as it stands last, in the order drawn: by priority, then by end."""
     found = {each.id: each for standing in contract.agreed for each in standing.commitments}
     return tuple(sorted(found.values(), key=lambda each: (each.priority, each.access[-1].end, each.id)))
+
+
+def ordered(shared: Iterable[Shared]) -> tuple[Shared, ...]:
+    """Commitments of one account above, in the order drawn."""
+    return tuple(
+        sorted(
+            shared,
+            key=lambda each: (
+                each.commitment.priority,
+                each.commitment.access[-1].end,
+                each.commitment.id,
+                each.owner,
+            ),
+        )
+    )
 
 
 @dataclass(slots=True)
@@ -42,7 +59,8 @@ def commitment_lines(
     """What the usage on an invoice draws from commitments, and what a postpaid one still bills where it has ended.
 
     A stretch of access covers usage of its own time alone; a unit of usage counts against one commitment only. Late
-    usage that lowers what was billed gives back what it had drawn.
+    usage that lowers what was billed gives back what it had drawn. The contract's own commitments are drawn from first,
+    then the prepaid ones of accounts above that are shared; usage of accounts below counts for its own postpaid ones.
 
     Args:
         terms: The contract's terms.
@@ -50,52 +68,81 @@ def commitment_lines(
         lines: Its lines.
         billed: The lines of all earlier invoices and notes of the contract, from the commitments' start on.
     """
-    commitments = commitments_of(terms.contract)
-    if not commitments or at.closed is None:
+    contract, above = terms.contract, terms.sharing.above
+    own = commitments_of(contract)
+    if not (own or above) or at.closed is None:
         return ()
     kept = terms.keeping
     lines = [line for line in lines if line.customer not in kept]
     billed = [line for line in billed if line.customer not in kept]
     open_lines = [_Uncovered(line, line.amount) for line in lines if line.kind == "usage"]
     found: list[Line] = []
-    for commitment in commitments:
+    for commitment in own:
         if commitment.kind == "prepaid":
-            found += _drawn(terms, at, commitment, open_lines, billed)
+            found += _drawn(terms, at, Shared(contract.id, commitment, _ALWAYS), open_lines, billed)
         else:
-            for line in _made_up(at, commitment, lines, billed):
+            below = [line for line in terms.sharing.beside if line.kind == "usage"]
+            for line in _made_up(at, commitment, [*lines, *below], billed):
                 about = [
                     each for each in (*billed, *lines) if each.kind == "usage" and _is_about(commitment, each)
                 ]
-                found += split(terms, line, in_proportion(terms, line, about, terms.contract.currency))
+                found += split(terms, line, in_proportion(terms, line, about, contract.currency))
+    for shared in above:
+        if shared.commitment.kind == "prepaid":
+            found += _drawn(terms, at, shared, open_lines, billed)
     return tuple(found)
 
 
-def drawn_from(billed: Sequence[Line], commitment: str) -> Decimal:
-    """What a prepaid commitment has covered so far."""
-    return -sum(
-        (each.amount for each in billed if each.kind == "commitment" and each.key == commitment), ZERO
+def concerns(line: Line, contract: str, shared: Sequence[Shared]) -> bool:
+    """Whether another contract's line draws from one of some commitments, or counts for a postpaid one.
+
+    Args:
+        line: On a final invoice.
+        contract: Whose it is.
+        shared: The commitments; with the stretches in which that contract shares them.
+    """
+    if line.kind == "commitment":
+        return any(
+            _charge_of(line, contract) == _charge(each, number)
+            for each in shared
+            for number in range(1, len(each.commitment.access) + 1)
+        )
+    return line.kind == "usage" and any(
+        each.commitment.kind == "postpaid"
+        and _is_about(each.commitment, line)
+        and any(stretch.holds(line.period.start) for stretch in each.stretches)
+        for each in shared
     )
 
 
 def _drawn(
-    terms: Terms, at: Cover, commitment: Commitment, open_lines: Sequence[_Uncovered], billed: Sequence[Line]
+    terms: Terms, at: Cover, shared: Shared, open_lines: Sequence[_Uncovered], billed: Sequence[Line]
 ) -> Iterator[Line]:
+    commitment, contract = shared.commitment, terms.contract.id
     for number, access in enumerate(commitment.access, 1):
-        charge = f"commitment:{commitment.id}:{number}"
-        drawn = -sum((line.amount for line in billed if _names(line, charge)), ZERO)
-        left = access.amount - drawn
+        charge = _charge(shared, number)
+        here = -sum((line.amount for line in billed if _charge_of(line, contract) == charge), ZERO)
+        elsewhere = -sum(
+            (line.amount for line in terms.sharing.beside if _charge_of(line, line.contract or "") == charge),
+            ZERO,
+        )
+        left = access.amount - here - elsewhere
         covered = ZERO
         parts: list[tuple[Line, Decimal]] = []
         for each in open_lines:
             if not each.amount or not _counts(commitment, access, each.line):
                 continue
-            part = min(each.amount, left - covered) if each.amount > 0 else max(each.amount, -drawn - covered)
+            if not any(stretch.holds(each.line.period.start) for stretch in shared.stretches):
+                continue
+            wanted = min(each.amount, left - covered) if each.amount > 0 else each.amount
+            part = max(wanted, -here - covered)  # it gives back what it has drawn itself, and no more
             each.amount -= part
             covered += part
             parts.append((each.line, -part))
         if covered:
             text = f"{plain(left)} left of {plain(access.amount)} until {write_instant(access.end)}"
-            line = _line(at, "commitment", commitment, charge, -covered, text)
+            named = charge.removesuffix(f"@{contract}")
+            line = _line(at, "commitment", commitment, named, -covered, text)
             yield from split(terms, line, by_code(terms, parts))
 
 
@@ -120,6 +167,17 @@ def _made_up(
         text = f"{plain(access.amount)} committed − {plain(spent)} spent"
         text += f" − {plain(before)} already billed" if before else ""
         yield _line(at, "true_up", commitment, charge, missing - before, text)
+
+
+def _charge(shared: Shared, number: int) -> str:
+    """Names one stretch of a commitment, whoever draws from it."""
+    return f"commitment:{shared.commitment.id}:{number}@{shared.owner}"
+
+
+def _charge_of(line: Line, contract: str) -> str:
+    """The same from a line of a contract: on its own invoices a commitment is named without its owner."""
+    charge = line.charge.partition("%")[0]
+    return charge if "@" in charge else f"{charge}@{contract}"
 
 
 def _names(line: Line, charge: str) -> bool:

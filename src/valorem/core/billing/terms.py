@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
+from valorem.core.billing.invoice import Line
 from valorem.core.catalog.catalog import Catalog
 from valorem.core.catalog.credits import CreditType
 from valorem.core.catalog.plans import Plan, Policies
 from valorem.core.contracts.contract import Contract
 from valorem.core.contracts.effective import effective_plan, phase_edges, trial_end
+from valorem.core.contracts.sharing import Shared
 from valorem.core.contracts.standing import Standing
 from valorem.core.metering.meter import Meter
 from valorem.core.periods import Interval
@@ -60,6 +62,23 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
+class Sharing:
+    """What a contract's commitments have to do with other accounts.
+
+    Attributes:
+        above: Commitments of accounts above that its usage is drawn from after its own, in the order drawn.
+        beside: Lines on final invoices of other contracts, each with its contract: what they drew from the same
+            commitments, and usage that counts for its own postpaid ones.
+    """
+
+    above: tuple[Shared, ...] = ()
+    beside: tuple[Line, ...] = ()
+
+
+ALONE = Sharing()
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """What one contract is billed by.
 
@@ -71,6 +90,7 @@ class Terms:
         stretches: Which terms are in force from when on; at least one, the first from the contract's start.
         apart: Accounts it pays for whose tiers and included quantities begin anew, by key.
         keeping: Of these the accounts whose usage draws from none of its commitments.
+        sharing: What its commitments have to do with accounts that pay for themselves.
     """
 
     contract: Contract
@@ -80,6 +100,7 @@ class Terms:
     stretches: tuple[Stretch, ...] = field(default=())
     apart: tuple[str, ...] = ()
     keeping: frozenset[str] = frozenset()
+    sharing: Sharing = ALONE
 
     def at(self, instant: datetime) -> Stretch:
         """The terms in force at an instant; before the start those of the start."""

@@ -36,14 +36,22 @@ _DELETES: dict[str, LiteralString] = {
     for table in ("budget", "alert_rule")
 }
 # Every row of a touched customer is locked, in one order: whoever works its alerts out next sees what this one wrote.
+# Whoever pays for a customer, or did, is touched with it: what its spend has come to is worked out from the counters.
 _ADD_UP: LiteralString = """
-WITH added AS (
+WITH RECURSIVE touched AS (
     SELECT s.customer, more.revision, sum(more.quantity) AS quantity, bool_or(more.anyway) AS anyway,
         max(more.latest) AS latest
     FROM unnest(%(subjects)s::text[], %(revisions)s::integer[], %(quantities)s::numeric[], %(anyway)s::boolean[],
         %(latest)s::timestamptz[]) AS more (subject, revision, quantity, anyway, latest)
     JOIN subject s ON s.workspace = %(workspace)s AND s.subject = more.subject
     GROUP BY 1, 2
+), paid (customer, by_whom) AS (
+    SELECT DISTINCT customer, customer FROM touched
+    UNION SELECT paid.customer, a.parent FROM paid
+    JOIN account a ON a.workspace = %(workspace)s AND a.customer = paid.by_whom AND a.payer = 'parent'
+), added AS (
+    SELECT paid.by_whom AS customer, revision, sum(quantity) AS quantity, bool_or(anyway) AS anyway, max(latest) AS latest
+    FROM touched JOIN paid USING (customer) GROUP BY 1, 2
 ), held AS (
     SELECT w.part, w.customer, w.revision FROM alert_watch w
     WHERE w.workspace = %(workspace)s AND w.customer IN (SELECT customer FROM added)

@@ -212,7 +212,13 @@ def load_earlier(
 
 
 def due(
-    connection: Connection, workspace: int, now: datetime, *, without: Sequence[str] = (), limit: int
+    connection: Connection,
+    workspace: int,
+    now: datetime,
+    *,
+    without: Sequence[str] = (),
+    customers: Sequence[str] | None = None,
+    limit: int,
 ) -> list[InvoiceHeader]:
     """Drafts whose grace has ended, in the order they were issued, locked until the transaction ends.
 
@@ -221,12 +227,21 @@ def due(
         workspace: The workspace's id.
         now: Its time.
         without: Contracts whose drafts must wait.
+        customers: Of these alone.
         limit: Most drafts.
     """
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM invoice WHERE workspace = %s AND status = 'draft' AND finalise_at <= %s"
-        f" AND contract <> ALL(%s) AND {NOT_PARKED} ORDER BY finalise_at, issued_at, contract, id LIMIT %s FOR UPDATE",
-        (workspace, now, list(without), limit),
+        f"SELECT {COLUMNS} FROM invoice WHERE workspace = %(workspace)s AND status = 'draft'"
+        " AND finalise_at <= %(now)s AND contract <> ALL(%(without)s)"
+        " AND (%(customers)s::text[] IS NULL OR customer = ANY(%(customers)s))"
+        f" AND {NOT_PARKED} ORDER BY finalise_at, issued_at, contract, id LIMIT %(limit)s FOR UPDATE",
+        {
+            "workspace": workspace,
+            "now": now,
+            "without": list(without),
+            "customers": None if customers is None else list(customers),
+            "limit": limit,
+        },
     )
     return [InvoiceHeader(**row) for row in rows]
 
