@@ -30,6 +30,7 @@ class Transaction:
         limits: The declared limits in force.
         warehouse: Where history is read faster than from recorded batches; None where there is none.
         vault: Seals secrets that are kept in the database.
+        snapshot: Whether every statement sees the same instant.
         memo: What this transaction has read and nothing in it changes; a verb that changes it forgets it.
     """
 
@@ -39,6 +40,7 @@ class Transaction:
     limits: Limits
     warehouse: Warehouse | None = None
     vault: Vault = field(default_factory=Vault, repr=False)
+    snapshot: bool = False
     memo: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, key: Hashable, read: Callable[[], R]) -> R:
@@ -91,5 +93,11 @@ class Engine:
         with self.database.workspace(workspace, snapshot=snapshot, read_only=read_only) as connection:
             found = workspaces.load(connection, workspace)
             yield Transaction(
-                connection, found, found.clock_at or self.real_now(), self.limits, self.warehouse, self.vault
+                connection,
+                found,
+                found.clock_at or self.real_now(),
+                self.limits,
+                self.warehouse,
+                self.vault,
+                snapshot,
             )

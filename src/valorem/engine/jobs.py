@@ -13,6 +13,7 @@ from valorem.engine.dunning import send_reminders
 from valorem.engine.engine import Engine
 from valorem.engine.export import export_batches
 from valorem.engine.idempotency import forget_answers
+from valorem.engine.outcome_keeping import keep_outcomes
 from valorem.engine.worker import Job
 from valorem.store.postgres import deliveries, quota_holds, sources
 from valorem.store.postgres.ingest import forget_keys
@@ -77,6 +78,7 @@ JOBS = (
     Job("alerts", 5.0, run_alerts),
     Job("credits", 15.0, _credits),
     Job("export", 5.0, _export, gives_way_s=_HISTORY_WAITS_S),
+    Job("outcomes", 15.0, keep_outcomes, gives_way_s=_HISTORY_WAITS_S),
     Job("collect", 5.0, _collect),
     Job("remind", 60.0, _remind),
     Job("forget", _HOUR_S, _forget),

@@ -161,7 +161,7 @@ def _make(
     frame = frame_of(contract)
     compiled = definitions.compiled[version.number]
     if terms.baseline.method == "holdout":
-        uplift = uplift_of(compiled, compiled.read_all(events), frame, period)
+        uplift = uplift_of(compiled, (each for _, each in compiled.readable(events)), frame, period)
         by_uplift: Estimate = lab.holdout_uplift(
             treated=uplift.treated,
             treated_successes=uplift.treated_successes,

@@ -9,10 +9,9 @@ from typing import Any
 from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.schedule import contract_period
 from valorem.core.contracts.contract import Contract
-from valorem.core.errors import InvalidInputError
 from valorem.core.metering.event import Event
 from valorem.core.numbers import ONE, ZERO, exact, plain
-from valorem.core.outcomes.charging import charge
+from valorem.core.outcomes.charging import VersionBills, charge, charge_counters
 from valorem.core.outcomes.disputes import resolved
 from valorem.core.outcomes.estimates import Estimate, read_estimate
 from valorem.core.outcomes.estimates import stored as write_estimate
@@ -27,6 +26,7 @@ from valorem.core.time import parse_instant, write_instant
 from valorem.engine.browsing import EventBehind, EventPage
 from valorem.engine.engine import Transaction
 from valorem.engine.history import counted_events
+from valorem.engine.outcome_keeping import kept_counters, kept_of
 from valorem.store.postgres import contracts, outcome_estimates, outcomes
 from valorem.store.postgres.outcomes import Noted
 
@@ -150,7 +150,7 @@ def evidence_of(
 ) -> Evidence:
     """The recorded events that any version of a definition reads, corrected, each with its arrival.
 
-    An event that a definition cannot read is told apart: it must not keep a contract from being billed.
+    An event that its version cannot read counts for nothing and is told of: it must not keep a contract from being billed.
     """
     types = tuple(sorted(definitions.event_types))
 
@@ -161,12 +161,8 @@ def evidence_of(
             tx.connection, tx.workspace.id, subjects=subjects, types=types, until_seq=until_seq
         ):
             arrived = one.recorded.received_at
-            try:
-                for compiled in definitions.compiled.values():
-                    compiled.read(one.event, arrived)
-            except InvalidInputError as error:
-                unreadable[f"{one.event.source}/{one.event.id}"] = error.message
-                continue
+            if (why := definitions.unreadable(one.event, arrived)) is not None:
+                unreadable[f"{one.event.source}/{one.event.id}"] = why
             events.append((one.event, arrived))
         return Evidence(tuple(events), unreadable)
 
@@ -211,24 +207,47 @@ def lines_at(
     at = periods[-1].interval.end if seen_at is None else seen_at
     taken = duplicates_at(tx, contract, subjects, basis, at, until_seq=until_seq)
     for outcome, definitions in sorted(basis.definitions.items()):
-        events = evidence_of(tx, subjects, definitions, until_seq).events
-        if seen_at is not None:
-            events = tuple(each for each in events if each[0].time is not None and each[0].time <= seen_at)
-        charged = charge(
-            definitions,
-            events,
-            frame_of(contract),
-            [period.interval for period in periods],
-            off={**basis.off.get(outcome, {}), **dict.fromkeys(taken.get(outcome, ()), ONE)},
-            as_of=seen_at,
-            over_by=_over_by(contract, periods, seen_at),
-            estimates=basis.estimates.get(outcome, NO_ESTIMATES),
-        )
+        off = {**basis.off.get(outcome, {}), **dict.fromkeys(taken.get(outcome, ()), ONE)}
+        charged = None
+        if until_seq is None:
+            charged = _charged_as_kept(tx, contract, subjects, definitions, periods, off, seen_at)
+        if charged is None:
+            events = evidence_of(tx, subjects, definitions, until_seq).events
+            if seen_at is not None:
+                events = tuple(
+                    each for each in events if each[0].time is not None and each[0].time <= seen_at
+                )
+            charged = charge(
+                definitions,
+                events,
+                frame_of(contract),
+                [period.interval for period in periods],
+                off=off,
+                as_of=seen_at,
+                over_by=_over_by(contract, periods, seen_at),
+                estimates=basis.estimates.get(outcome, NO_ESTIMATES),
+            )
         current = version_at(definitions.versions, periods[-1].interval.end) or definitions.versions[-1]
         billed = [line for line in basis.billed if line.key == outcome]
         standing = standing_lines(charged, periods)
         found.extend(outcome_lines(current.definition, standing, billed, index - 1, note=note))
     return tuple(found)
+
+
+def _charged_as_kept(
+    tx: Transaction,
+    contract: Contract,
+    subjects: Sequence[str],
+    definitions: Definitions,
+    periods: Sequence[Period],
+    off: Mapping[str, Decimal],
+    seen_at: datetime | None,
+) -> tuple[VersionBills, ...] | None:
+    """The same bills from counters that were kept, with what came since; None where none were."""
+    kept = kept_of(contract, tx.workspace.id, subjects, definitions)
+    intervals = [period.interval for period in periods]
+    counters = kept_counters(tx, kept, intervals, off=off, seen_at=seen_at)
+    return None if counters is None else charge_counters(definitions, counters, kept.frame, intervals)
 
 
 def duplicates_at(

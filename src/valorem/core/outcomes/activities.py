@@ -1,5 +1,6 @@
 """What each period did to the quantities that are billed: read off the counters, never off single events."""
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -123,6 +124,7 @@ class _Changes:
 
     def __init__(self, definition: OutcomeDefinition, periods: Sequence[Interval]) -> None:
         self.definition, self.periods = definition, periods
+        self.starts = [period.start for period in periods]
         self.found: list[tuple[int, Slot, Decimal]] = []
 
     def add(self, slot: Slot, quantity: Decimal) -> None:
@@ -135,7 +137,8 @@ class _Changes:
             self.found.append((at, slot, quantity))
 
     def _index(self, at: datetime) -> int | None:
-        return next((index for index, period in enumerate(self.periods) if at in period), None)
+        index = bisect_right(self.starts, at) - 1
+        return index if index >= 0 and at in self.periods[index] else None
 
     def activities(self) -> tuple[Activity, ...]:
         added: list[list[Quantities]] = [[] for _ in self.periods]

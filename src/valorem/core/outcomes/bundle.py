@@ -74,7 +74,7 @@ def bundle_digest(bundle: bytes) -> str:
 
 def _by_key(version: DefinitionVersion, recorded: Recorded) -> dict[str, list[Evidence]]:
     found: dict[str, list[Evidence]] = {}
-    for each in CompiledOutcome(version.definition).read_all(recorded):
+    for _, each in CompiledOutcome(version.definition).readable(recorded):
         found.setdefault(each.key, []).append(each)
     return found
 

@@ -1,12 +1,12 @@
 """What a contract's outcomes are billed: signed, live, not held, each under the version that governs it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from valorem.core.numbers import ONE, ZERO, exact
-from valorem.core.outcomes.activities import Activity, activities_known, activities_of
+from valorem.core.outcomes.activities import activities_known, activities_of
 from valorem.core.outcomes.billing import PeriodBill, bill
 from valorem.core.outcomes.estimates import Estimate
 from valorem.core.outcomes.frame import Frame
@@ -14,7 +14,7 @@ from valorem.core.outcomes.governing import Definitions, Governed, Recorded
 from valorem.core.outcomes.sharing import NO_ESTIMATES, SharedPeriod, bills_of_savings, shared_periods
 from valorem.core.outcomes.signing import DefinitionVersion
 from valorem.core.outcomes.states import Outcome, Result
-from valorem.core.outcomes.tallies import Count, Slot, tally
+from valorem.core.outcomes.tallies import Count, Slot, Tallies, tally
 from valorem.core.periods import Interval
 from valorem.core.pricing.policies import DEFAULT_POLICIES, PricePolicies
 
@@ -115,15 +115,48 @@ def charge(
                 found.append(VersionBills(version, bills_of_savings(version, shared)))
             continue
         by_close = [each.get(version.number, {}) for each in tallies]
-        activities: tuple[Activity, ...]
         if closes is None:
-            activities = activities_of(version.definition, by_close[0], periods, frame)
-        else:
+            found.extend(_counted(version, by_close[0], frame, periods, policies))
+        elif _bills(version, periods):
             activities = activities_known(version.definition, by_close, periods, frame)
-        if _bills(version, periods):
-            bills = bill(version.definition, activities, frame, policies)
-            found.append(VersionBills(version, bills))
+            found.append(VersionBills(version, bill(version.definition, activities, frame, policies)))
     return tuple(found)
+
+
+@exact
+def charge_counters(
+    definitions: Definitions,
+    counters: Mapping[int, Tallies],
+    frame: Frame,
+    periods: Sequence[Interval],
+    policies: PricePolicies = DEFAULT_POLICIES,
+) -> tuple[VersionBills, ...]:
+    """The same from counters of what may be billed, by number of the version: no single outcome is looked at.
+
+    Args:
+        definitions: All versions of one definition of the contract; none shares savings.
+        counters: From :func:`valorem.core.outcomes.keeping.billable_counters`.
+        frame: The contract's calendar and rates.
+        periods: In order of time, without gaps, from the first that was billed.
+        policies: How the price's numbers are read.
+    """
+    return tuple(
+        each
+        for version in definitions.versions
+        for each in _counted(version, counters.get(version.number, {}), frame, periods, policies)
+    )
+
+
+def _counted(
+    version: DefinitionVersion,
+    counters: Tallies,
+    frame: Frame,
+    periods: Sequence[Interval],
+    policies: PricePolicies,
+) -> Iterator[VersionBills]:
+    if _bills(version, periods):
+        activities = activities_of(version.definition, counters, periods, frame)
+        yield VersionBills(version, bill(version.definition, activities, frame, policies))
 
 
 def total_of(charged: Iterable[VersionBills], index: int) -> Decimal:

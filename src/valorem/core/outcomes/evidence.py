@@ -1,6 +1,6 @@
 """Evidence: what the events of a source say about one key under one definition."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -163,6 +163,19 @@ class CompiledOutcome:
                 hint="send the id of the record it is about",
             )
         return tuple(self._evidence(event, known_at, each, key, actor) for each in rules)
+
+    def readable(self, events: Iterable[tuple[Event, datetime]]) -> Iterator[tuple[Event, Evidence]]:
+        """The evidence of many events, leaving out those that lack what this definition needs.
+
+        An older version may well read what a newer one cannot; whoever shows evidence tells which those are.
+        """
+        for event, known_at in events:
+            try:
+                found = self.read(event, known_at)
+            except InvalidInputError:
+                continue
+            for each in found:
+                yield event, each
 
     def read_all(self, events: Iterable[tuple[Event, datetime]]) -> list[Evidence]:
         """The evidence of many events, each with its arrival."""

@@ -20,6 +20,9 @@ from valorem.core.outcomes.merging import merge_into, merged_groups
 from valorem.core.outcomes.states import Outcome, Restatement, Result, State, Touch, Transition, Unheard
 from valorem.core.outcomes.terms import AttributionTerms
 
+#: Raised whenever the same evidence comes to other results: what was kept is then folded again.
+REVISION = 1
+
 _PPM = 1_000_000
 _DISTANT = datetime.max.replace(tzinfo=UTC_MONTHS.anchor.tzinfo)
 

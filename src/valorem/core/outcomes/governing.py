@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
+from valorem.core.errors import InvalidInputError
 from valorem.core.metering.event import Event
 from valorem.core.numbers import exact
 from valorem.core.outcomes.evidence import CompiledOutcome, Evidence, in_order
@@ -43,6 +44,34 @@ class Definitions:
         self.compiled = {version.number: CompiledOutcome(version.definition) for version in self.versions}
 
     @property
+    def signed(self) -> tuple[DefinitionVersion, ...]:
+        """The versions that both sides signed; no other governs anything."""
+        return tuple(version for version in self.versions if version.in_force_from() is not None)
+
+    def keys_of(self, event: Event, known_at: datetime) -> dict[str, frozenset[str]]:
+        """The keys an event speaks of as any signed version reads it, each with the keys it says it was merged into."""
+        found: dict[str, set[str]] = {}
+        for version in self.signed:
+            for _, each in self.compiled[version.number].readable([(event, known_at)]):
+                links = found.setdefault(each.key, set())
+                if each.alias_of is not None and each.alias_of != each.key:
+                    links.add(each.alias_of)
+        return {key: frozenset(links) for key, links in found.items()}
+
+    def unreadable(self, event: Event, known_at: datetime) -> str | None:
+        """Why the version in force when an event happened cannot read it; None where it can.
+
+        Before any is in force the first that both signed is asked, and before that the first there is.
+        """
+        assert event.time is not None  # a recorded event has its time
+        version = version_at(self.versions, event.time) or (*self.signed, *self.versions)[0]
+        try:
+            self.compiled[version.number].read(event, known_at)
+        except InvalidInputError as error:
+            return error.message
+        return None
+
+    @property
     def event_types(self) -> frozenset[str]:
         """The events any version reads."""
         return frozenset().union(*(compiled.event_types for compiled in self.compiled.values()))
@@ -65,7 +94,7 @@ class Definitions:
 
     @exact
     def _fold(self, recorded: Recorded, frame: Frame) -> dict[str, Governed]:
-        signed = [version for version in self.versions if version.in_force_from() is not None]
+        signed = self.signed
         read = {version.number: _by_key(self.compiled[version.number], recorded) for version in signed}
         keys = {key for by_key in read.values() for key in by_key}
         governed = {key: self._governing(key, read, frame) for key in sorted(keys)}
@@ -120,6 +149,6 @@ class Definitions:
 
 def _by_key(compiled: CompiledOutcome, recorded: Recorded) -> dict[str, list[Evidence]]:
     by_key: dict[str, list[Evidence]] = {}
-    for each in compiled.read_all(recorded):
+    for _, each in compiled.readable(recorded):
         by_key.setdefault(each.key, []).append(each)
     return by_key

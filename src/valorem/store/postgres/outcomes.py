@@ -64,7 +64,7 @@ def any_versions(connection: Connection, workspace: int) -> bool:
     return bool(row and row["found"])
 
 
-def sold(connection: Connection, workspace: int, *, limit: int) -> list[tuple[str, str]]:
+def sold(connection: Connection, workspace: int, *, limit: int | None = None) -> list[tuple[str, str]]:
     """Contracts and the outcomes they have a definition of, in order of the contract's id."""
     rows = connection.execute(
         "SELECT DISTINCT contract, outcome FROM outcome_version WHERE workspace = %s ORDER BY 1, 2 LIMIT %s",
