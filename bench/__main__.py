@@ -13,7 +13,18 @@ from pathlib import Path
 
 from bench.frame import Measurement, databases
 
-NAMES = ("checks", "close", "credits", "http", "ingest", "notices", "outcomes", "pages", "warehouse")
+NAMES = (
+    "checks",
+    "close",
+    "credits",
+    "http",
+    "ingest",
+    "kept_outcomes",
+    "notices",
+    "outcomes",
+    "pages",
+    "warehouse",
+)
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -106,7 +106,7 @@ def _events() -> Iterator[Event]:
     for number in range(OUTCOMES):
         at = START + timedelta(seconds=dice.randrange(90 * 86_400))
         channel = dice.choice(("chat", "mail", "voice"))
-        for step, kind in enumerate(_story(number)):
+        for step, kind in enumerate(story(number)):
             at += timedelta(minutes=dice.randrange(1, 60)) + timedelta(days=2) * (kind == "reopened")
             data = {
                 "key": f"conversation-{number}",
@@ -117,7 +117,7 @@ def _events() -> Iterator[Event]:
             yield Event(f"{number}-{step}", "/desk", kind, "acme", at, data)
 
 
-def _story(number: int) -> tuple[str, ...]:
+def story(number: int) -> tuple[str, ...]:
     if number % 10 == 0:
         return STORY
     last = "yes" if number % 5 == 1 else "touched"

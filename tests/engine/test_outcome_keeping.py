@@ -99,7 +99,7 @@ def same(shop: Shop, contract: Contract, off: Mapping[str, Decimal], seen_at: da
     return True
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_counters_as_kept_are_those_of_the_fold_whatever_happens(opened: Shops, seed: int) -> None:
     """Late evidence, corrections, merges, an amendment, another subject, disputes, instants in the middle of a quarter hour."""
     chance = random.Random(seed)
@@ -108,7 +108,7 @@ def test_counters_as_kept_are_those_of_the_fold_whatever_happens(opened: Shops, 
     deal(shop, contract, "vendor", "customer")
     sent: list[bytes] = []
     compared = 0
-    for step in range(14):
+    for step in range(12):
         now = JANUARY + timedelta(days=7 * step, minutes=15 * chance.randrange(4))
         shop.go(now)
         batch = []
@@ -158,7 +158,7 @@ def test_counters_as_kept_are_those_of_the_fold_whatever_happens(opened: Shops, 
         }
         instants = [None, now, now - timedelta(minutes=chance.randrange(60 * 24 * 3), seconds=7)]
         compared += sum(same(shop, contract, off, seen_at) for seen_at in instants)
-    assert compared > 10
+    assert compared > 8
     shop.go(JANUARY + timedelta(days=150))
     all_verify(shop, contract)  # what was billed as kept is what folding all of the evidence comes to
 

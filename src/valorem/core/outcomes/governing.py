@@ -68,7 +68,7 @@ class Definitions:
         try:
             self.compiled[version.number].read(event, known_at)
         except InvalidInputError as error:
-            return error.message
+            return f"{error.field}: {error.message}" if error.field else error.message
         return None
 
     @property

@@ -157,7 +157,7 @@ def keys_after(connection: Connection, of: KeptFor, at: datetime) -> set[str]:
 
 def linked(connection: Connection, of: KeptFor, keys: Iterable[str]) -> set[str]:
     """The keys that some were merged into, and those that were merged into them; one step far."""
-    rows = connection.execute(_LINKED, of.values(keys=sorted(keys)))
+    rows = connection.execute(_LINKED, of.values(keys=packed.texts(sorted(keys))))
     return {key for row in rows for key in (row["key"], *row["links"])}
 
 
@@ -165,7 +165,7 @@ def evidence(connection: Connection, of: KeptFor, keys: Collection[str]) -> Iter
     """The events kept under some keys."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM outcome_evidence WHERE {_PLACE} AND key = ANY(%(keys)s)",
-        of.values(keys=sorted(keys)),
+        of.values(keys=packed.texts(sorted(keys))),
     )
     for row in rows:
         yield KeptEvidence(
@@ -192,13 +192,13 @@ def replace_evidence(
         connection.execute(
             _PUT_EVIDENCE,
             of.values(
-                key=[row.key for row in rows],
+                key=packed.texts([row.key for row in rows]),
                 event=packed.uuids([row.event for row in rows]),
-                at=[row.at for row in rows],
-                received_at=[row.received_at for row in rows],
+                at=packed.instants([row.at for row in rows]),
+                received_at=packed.instants([row.received_at for row in rows]),
                 corrected=[row.corrected for row in rows],
-                links=[_array(row.links) for row in rows],
-                raw=[row.raw for row in rows],
+                links=packed.texts([_array(row.links) for row in rows]),
+                raw=packed.byteas([row.raw for row in rows]),
             ),
         )
 
@@ -235,7 +235,8 @@ def replace_results(
         found: Key, number of the version, and result; each key's in their order.
     """
     connection.execute(
-        f"DELETE FROM outcome_result WHERE {_PLACE} AND key = ANY(%(keys)s)", of.values(keys=sorted(keys))
+        f"DELETE FROM outcome_result WHERE {_PLACE} AND key = ANY(%(keys)s)",
+        of.values(keys=packed.texts(sorted(keys))),
     )
     rows = list(found)
     if rows:
@@ -243,11 +244,11 @@ def replace_results(
         connection.execute(
             _PUT_RESULTS,
             of.values(
-                key=[key for key, _, _ in rows],
-                place=[next(places[key]) for key, _, _ in rows],
-                version=[version for _, version, _ in rows],
-                ends_at=[result.ends_at for _, _, result in rows],
-                result=[write_result(result) for _, _, result in rows],
+                key=packed.texts([key for key, _, _ in rows]),
+                place=packed.integers([next(places[key]) for key, _, _ in rows]),
+                version=packed.integers([version for _, version, _ in rows]),
+                ends_at=packed.instants([result.ends_at for _, _, result in rows]),
+                result=packed.texts([write_result(result) for _, _, result in rows]),
             ),
         )
 
@@ -297,14 +298,14 @@ def add(connection: Connection, of: KeptFor, changes: Mapping[int, Tallies]) -> 
     if not rows:
         return
     values = of.values(
-        version=[row[0] for row in rows],
-        series=[row[1] for row in rows],
-        bucket=[row[2] for row in rows],
-        of=[row[3] for row in rows],
-        dimensions=[row[4] for row in rows],
-        n=[row[5].n for row in rows],
-        credit=[row[5].credit for row in rows],
-        value=[row[5].value for row in rows],
+        version=packed.integers([row[0] for row in rows]),
+        series=packed.texts([row[1] for row in rows]),
+        bucket=packed.instants([row[2] for row in rows]),
+        of=packed.instants([row[3] for row in rows]),
+        dimensions=packed.texts([row[4] for row in rows]),
+        n=packed.bigints([row[5].n for row in rows]),
+        credit=packed.literal(row[5].credit for row in rows),
+        value=packed.literal(row[5].value for row in rows),
     )
     connection.execute(_ADD, values)
     connection.execute(
