@@ -63,7 +63,7 @@ def _record(url: str) -> Measurement:
         proposal = Proposal(contract, DEFINITION.outcome, written, START, START, retroactive=True)
         version = propose(tx, proposal, by="bench")
         for party in ("vendor", "customer"):
-            signer = Signer(party, party, "owner", "api_key", "bench")  # type: ignore[arg-type]
+            signer = Signer(party, party, "owner", "api_key", "bench")
             sign_definition(
                 tx, contract, DEFINITION.outcome, number=version.number, digest=version.digest, signer=signer
             )
