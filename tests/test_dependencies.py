@@ -31,6 +31,9 @@ WITHOUT_IMPORT = {
     "tzdata",  # zoneinfo's data
     "s3fs",  # how fsspec reaches S3
     "paramiko",  # how fsspec reaches SFTP
+    "justmytype-intl-rtl",  # fonts, found by name
+    "noto-cjk-sans-jp-bold",  # likewise
+    "noto-cjk-sans-jp-regular",  # likewise
     "import-linter",
     "mypy",
     "ruff",

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time
 from decimal import Decimal
-from functools import lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from valorem.documents.document import (
     Party,
     UsageSeries,
 )
+from valorem.documents.fonts import all_fonts, carried_fonts
 from valorem.documents.words import Words, words_for
 
 _LARGEST_LOGO_BYTES = 512 * 1024
@@ -40,7 +40,8 @@ def render_pdf(
         document: What is printed.
         locale: Language and conventions, such as ``de_CH``.
         accent: The colour of rules and headings, as ``#rrggbb``.
-        fonts: A folder with fonts for scripts that the fonts inside typst do not have (Chinese, Japanese, Arabic…).
+        fonts: A folder with more fonts. Letters that neither it, typst nor the extra `fonts` have are set in those of the
+            machine.
 
     Raises:
         InvalidInputError: For a locale without words, a logo that cannot be drawn, or text that no font has.
@@ -74,34 +75,40 @@ def _compile(
     data = {**_view(document, words_for(locale)), "accent": _colour(accent), "logo": _logo(document.logo)}
     issued = datetime.combine(document.issued_on, time(), UTC)
     with as_file(files("valorem.documents").joinpath("templates")) as folder:
-        compiler = typst.Compiler(
-            folder / "invoice.typ", root=folder, font_paths=_fonts(fonts), ignore_system_fonts=True
-        )
-        try:
-            rendered = compiler.compile(
+
+        def set_in(known: typst.Fonts) -> bytes | list[bytes] | None:
+            compiler = typst.Compiler(folder / "invoice.typ", root=folder, font_paths=known)
+            return compiler.compile(
                 format=kind,
                 ppi=pixels_per_inch,
                 sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
                 pdf_standards=["a-3b"] if kind == "pdf" else [],
                 timestamp=issued,
             )
+
+        try:
+            try:
+                rendered = set_in(carried_fonts(fonts))
+            except typst.TypstError as error:
+                if not _lacks_letters(error):
+                    raise
+                rendered = set_in(all_fonts(fonts))
         except typst.TypstError as error:
             raise _refused(error) from None
     assert rendered is not None  # written to no file, so returned
     return rendered
 
 
-@lru_cache(maxsize=8)
-def _fonts(folder: Path | None) -> typst.Fonts:
-    return typst.Fonts(include_system_fonts=False, font_paths=[folder] if folder is not None else [])
+def _lacks_letters(error: typst.TypstError) -> bool:
+    return "could not be displayed" in error.message
 
 
 def _refused(error: typst.TypstError) -> InvalidInputError:
-    if "could not be displayed" in error.message:
+    if _lacks_letters(error):
         return InvalidInputError(
             "the document has letters that no font at hand can print",
             field="fonts",
-            hint="give a folder with a font for that script, such as Noto Sans CJK",
+            hint="install the extra `fonts` (Japanese, Chinese characters, Arabic), or a font for that script on this machine",
         )
     if "image" in error.message or "SVG" in error.message:
         return InvalidInputError(f"the logo cannot be drawn: {error.message}", field="logo")
