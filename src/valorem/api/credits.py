@@ -376,12 +376,12 @@ def get_balance(
     caller: Reader,
     customer: Customer,
     credit: Annotated[str | None, Query(max_length=63, description="only this credit type")] = None,
-    at: Annotated[Instant | None, Query(description="as it stood then; needs `credit`")] = None,
+    at: Annotated[Instant | None, Query(description="as it stood then")] = None,
 ) -> BalancesAnswer:
     """What a customer has, now or as it stood at an instant."""
     with caller.reading() as tx:
         found = (
-            reading.balances(tx, customer)
+            reading.balances(tx, customer, at=at)
             if credit is None
             else [reading.balance(tx, customer, credit, at=at)]
         )

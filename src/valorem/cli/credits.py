@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from valorem.cli.output import Json, more, say, show_json, table
+from valorem.cli.output import Json, instant, more, say, show_json, table
 from valorem.cli.parameters import After, Limit, a_date, an_instant
 from valorem.cli.session import client_of
 
@@ -21,7 +21,7 @@ def balance(
     context: typer.Context,
     customer: str,
     credit: Annotated[str | None, typer.Option(help="Only this credit type.")] = None,
-    at: Annotated[str | None, typer.Option(help="As it stood then; needs --credit.")] = None,
+    at: Annotated[str | None, typer.Option(help="As it stood then.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show what a customer has of prepaid credits."""
@@ -129,7 +129,8 @@ def expiry(
     if as_json:
         show_json(done)
         return
-    say(f"{done.grant.id} ends {done.grant.end or 'never'} · {done.available} available", "bold")
+    ends = "never ends" if done.grant.end is None else f"ends {instant(done.grant.end)}"
+    say(f"{done.grant.id} {ends} · {done.available} available", "bold")
 
 
 @app.command()
@@ -158,7 +159,8 @@ def member(
     if as_json:
         show_json(done)
         return
-    say(f"{done.member} has a seat from {done.since}" + (f" to {done.until}" if done.until else ""), "bold")
+    until = f" to {instant(done.until)}" if done.until else ""
+    say(f"{done.member} has a seat from {instant(done.since)}{until}", "bold")
 
 
 @app.command()
@@ -183,6 +185,8 @@ def statement(
         [(line.at, line.text, line.change, line.balance) for line in found.lines],
         right=("change", "balance"),
     )
+    if found.uncovered:
+        say(f"{found.uncovered} more were used than there were", "bold")
 
 
 @app.command()

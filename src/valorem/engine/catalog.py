@@ -155,10 +155,12 @@ def show_version(tx: Transaction, version: int) -> CatalogVersion:
     found = catalogs.load(tx.connection, tx.workspace.id, version)
     if found is None:
         newest = catalogs.latest_version(tx.connection, tx.workspace.id)
+        if not newest:
+            raise NotFoundError(
+                "no catalog has been applied yet", field="version", hint="apply one: valorem catalog apply"
+            )
         raise NotFoundError(
-            f"there is no catalog version {version}",
-            field="version",
-            hint=f"the newest is {newest}" if newest else "none has been applied yet: valorem catalog apply",
+            f"there is no catalog version {version}", field="version", hint=f"the newest is {newest}"
         )
     return found
 

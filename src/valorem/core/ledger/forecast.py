@@ -1,9 +1,9 @@
 """When credits run out at the pace of late, their ends taken into account."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 
 from valorem.core.ledger.account import Account
 from valorem.core.ledger.burns import Burn, total
@@ -18,10 +18,10 @@ class Forecast:
     """What happens if usage goes on as it did.
 
     Attributes:
-        per_day: Credits used a day of late.
+        per_day: Credits used a day of late, to six decimals.
         runs_out_at: When nothing is left; ``None`` where that never happens.
         days_left: Until then, to two decimals, rounded down.
-        lost: Credits that will have expired unused by then.
+        lost: Credits that will have expired unused by then, to six decimals.
     """
 
     per_day: Decimal
@@ -46,7 +46,11 @@ def forecast(account: Account, recent: Iterable[Burn], over: Interval) -> Foreca
         over: The interval the run rate is taken from, such as the last seven days.
     """
     used = total(burn for burn in recent if burn.at in over and burn.purpose == "use")
-    per_day = max(used, ZERO) * Decimal(86_400) / over.seconds()
+    found = _ahead(account, max(used, ZERO) * Decimal(86_400) / over.seconds())
+    return replace(found, per_day=_shown(found.per_day), lost=_shown(found.lost))
+
+
+def _ahead(account: Account, per_day: Decimal) -> Forecast:
     lots = [_Left(lot.end, lot.remaining) for lot in account.lots if lot.remaining and not lot.ended]
     ends = sorted({lot.end for lot in lots if lot.end is not None})
     now, lost = account.at, ZERO
@@ -110,6 +114,10 @@ def _pass(lots: list[_Left], need: Decimal, until: datetime | None) -> Decimal:
 def _days(start: datetime, end: datetime | None) -> Decimal:
     assert end is not None
     return Decimal((end - start) // timedelta(microseconds=1)) / _DAY_US
+
+
+def _shown(credits_: Decimal) -> Decimal:
+    return credits_.quantize(Decimal("0.000001"), rounding=ROUND_HALF_UP)
 
 
 def _rounded(days: Decimal) -> Decimal:

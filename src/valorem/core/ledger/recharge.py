@@ -38,7 +38,9 @@ class RechargeRule:
 
     def __post_init__(self) -> None:
         if (self.target is None) == (self.amount is None):
-            raise InvalidInputError("a top-up buys up to a target or a fixed amount", field="target")
+            raise InvalidInputError(
+                "a top-up buys up to a target or a fixed amount", field="target", hint="give one of both"
+            )
         if self.target is not None and self.target <= self.threshold:
             raise InvalidInputError(
                 "the target is not above the threshold", field="target", hint=f"above {plain(self.threshold)}"

@@ -250,7 +250,7 @@ def remove_top_up(tx: Transaction, customer: str, credit: str, key: str) -> None
             raise NotFoundError(
                 f"there is no top-up rule {key[:60]!r}",
                 field="key",
-                hint="list them: valorem credits top-ups",
+                hint=f"list them: valorem credits top-up list {customer} {credit}",
             )
         keep(tx, book)
 
@@ -280,13 +280,21 @@ def _made(book: Book, new: NewGrant, name: str) -> Grant:
             field="start",
             hint=f"let it start at {write_instant(closed)} or later",
         )
+    if new.expires is not None and new.lasts is not None:
+        raise InvalidInputError(
+            "it ends at an instant or after a length of time", field="lasts", hint="give one of both"
+        )
     expires = (
         core.ends_after(start, new.lasts, book.definition.zone)
         if new.expires is None
         else parse_grid_instant(new.expires, "expires")
     )
     if expires is not None and expires <= start:
-        raise InvalidInputError("a grant ends after it starts", field="expires")
+        raise InvalidInputError(
+            f"{write_instant(expires)} is not after the start, {write_instant(start)}",
+            field="expires",
+            hint="let it end later, or never",
+        )
     return Grant(
         id=name,
         amount=amount,
@@ -309,6 +317,8 @@ def _known(tx: Transaction, place: Place, name: str) -> Grant:
     found = store.find_grant(tx.connection, place, name)
     if found is None:
         raise NotFoundError(
-            f"there is no grant {name[:60]!r}", field="grant", hint="list them: valorem credits grants"
+            f"there is no grant {name[:60]!r}",
+            field="grant",
+            hint=f"list them: valorem credits grants {place.customer} {place.credit}",
         )
     return found

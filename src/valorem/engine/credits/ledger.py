@@ -15,6 +15,7 @@ from valorem.core.ledger.revenue import Recognised, by_day_of
 from valorem.core.numbers import ZERO, exact, plain
 from valorem.core.periods import Interval
 from valorem.engine.credits.accounts import MOMENT, Book, opened, read_book
+from valorem.engine.credits.definitions import definition_of
 from valorem.engine.credits.keeping import keep
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
@@ -93,8 +94,14 @@ def verify_ledger(
 def export_ledger(
     tx: Transaction, *, customer: str, credit: str, after: int = 0, limit: int = 500
 ) -> Iterator[Booked]:
-    """An account's entries in order, from after a number on."""
+    """An account's entries in order, from after a number on.
+
+    Raises:
+        NotFoundError: If there is no such customer or credit type.
+    """
     place = Place(tx.workspace.id, customer, credit)
+    if store.load(tx.connection, place) is None:
+        definition_of(tx, place)
     for each, booked_at in ledger.links(tx.connection, place, after=after, limit=limit):
         yield Booked(place, each, booked_at)
 
@@ -134,9 +141,8 @@ def revenue_by_day(
         InvalidInputError: Where the end is before the start, or the time is too long.
     """
     if end < start or (end - start).days >= _MOST_DAYS:
-        raise InvalidInputError(
-            f"{(end - start).days + 1} days", field="end", hint=f"ask for 1 to {_MOST_DAYS} days at a time"
-        )
+        said = f"{end} is before {start}" if end < start else f"{(end - start).days + 1} days are too many"
+        raise InvalidInputError(said, field="end", hint=f"ask for 1 to {_MOST_DAYS} days at a time")
     if customer is not None:
         get_customer(tx, customer)
     over = Interval(start_of_day(start, zone), start_of_day(add_days(end, 1), zone))

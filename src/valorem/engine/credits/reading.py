@@ -1,6 +1,6 @@
 """Balances now and then, statements, what used credits up, and when they run out. Nothing here writes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -14,6 +14,7 @@ from valorem.core.ledger.statement import Statement, statement
 from valorem.core.numbers import ZERO, exact
 from valorem.core.periods import Interval
 from valorem.engine.credits.accounts import Book, read_book
+from valorem.engine.credits.burning import burn_meters
 from valorem.engine.credits.definitions import credits_of
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
@@ -73,10 +74,10 @@ def balance(tx: Transaction, customer: str, credit: str, *, at: datetime | None 
     return _balance(*_account_at(tx, customer, credit, at))
 
 
-def balances(tx: Transaction, customer: str) -> list[Balance]:
+def balances(tx: Transaction, customer: str, *, at: datetime | None = None) -> list[Balance]:
     """The balances of every credit type of which the customer has, or is given, any."""
     get_customer(tx, customer)
-    return [balance(tx, customer, credit) for credit in credits_of(tx, customer)]
+    return [balance(tx, customer, credit, at=at) for credit in credits_of(tx, customer)]
 
 
 def credit_statement(
@@ -103,7 +104,10 @@ def credit_statement(
         InvalidInputError: For an interval that is empty or not over yet.
     """
     book, account, over = _over(tx, customer, credit, start, end)
-    return statement(account, book.facts, over, by=by, unit=_unit(book))
+    _check_by(book, account, by)
+    found = statement(account, book.facts, over, by=by, unit=_unit(book))
+    lines = tuple(replace(line, at=min(line.at, book.at)) for line in found.lines)
+    return replace(found, lines=lines)
 
 
 @exact
@@ -122,7 +126,8 @@ def credit_burn(
         NotFoundError: If there is no such customer or credit type.
         InvalidInputError: For an interval that is empty or not over yet.
     """
-    _, account, over = _over(tx, customer, credit, start, end)
+    book, account, over = _over(tx, customer, credit, start, end)
+    _check_by(book, account, by)
     drawn: list[tuple[Workload, Decimal]] = []
     for each in account.happenings:
         if each.burn is None or each.burn.purpose == "void" or not over.start <= each.at < over.end:
@@ -141,7 +146,7 @@ def credit_forecast(tx: Transaction, customer: str, credit: str) -> Forecast:
     book, account = _account_at(tx, customer, credit, None, whole=True)
     recent = [each.burn for each in account.happenings if each.burn is not None and each.kind == "drawn"]
     unique = {(burn.at, burn.key): burn for burn in recent}
-    return forecast(account, unique.values(), Interval(book.at - _RUN_RATE, account.at))
+    return forecast(account, unique.values(), Interval(account.at - _RUN_RATE, account.at))
 
 
 def _account_at(
@@ -170,6 +175,22 @@ def _over(
     if start >= account.at:
         raise InvalidInputError("the interval is empty", field="start", hint="let it start before it ends")
     return book, account, Interval(start, account.at)
+
+
+def _check_by(book: Book, account: Account, by: str) -> None:
+    """Refuse what neither a meter nor anything that was used says of the work."""
+    counted = {
+        name
+        for period in book.periods
+        for _, meter in burn_meters(book.definition, period)
+        for name in meter.dimension_names
+    }
+    said = {name for each in account.happenings if each.burn for name in each.burn.work.dimensions}
+    known = ("meter", "product", "member", *sorted(counted | said))
+    if by not in known:
+        raise InvalidInputError(
+            f"nothing is said of {by[:60]!r}", field="by", hint=f"sum up by {', '.join(known)}"
+        )
 
 
 @exact
