@@ -90,8 +90,8 @@ class Engine:
             NotFoundError: If there is no such workspace.
             OverloadedError: If no connection is free in time, or the database is away. Nothing was written.
         """
-        with self.database.workspace(workspace, snapshot=snapshot, read_only=read_only) as connection:
-            found = workspaces.load(connection, workspace)
+        with self.database.opened(workspace, snapshot=snapshot, read_only=read_only) as (connection, row):
+            found = workspaces.read(row, workspace)
             yield Transaction(
                 connection,
                 found,

@@ -14,8 +14,9 @@ from valorem.core.ledger.policies import CreditPolicies
 from valorem.core.ledger.replay import spendable
 from valorem.core.ledger.scope import UNSPECIFIED, Workload
 from valorem.engine.credits.accounts import MOMENT, Book, locked, opened
+from valorem.engine.credits.deciding import quick, quick_hold
 from valorem.engine.credits.keeping import keep
-from valorem.engine.credits.quick import find_quickly, place_quickly, quick, resolve_quickly
+from valorem.engine.credits.quick import place_quickly, resolve_quickly
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.store.postgres import credits as accounts
@@ -82,7 +83,7 @@ def place_hold(
         if known is None:
             available = _admitted(book, work)
             if available < amount:  # usage since may have made a top-up due, which comes first
-                keep(tx, book)
+                keep(tx, book, asked=work.member)
                 book = opened(tx, place, accounts.lock(tx.connection, place, tx.now))
                 available = _admitted(book, work)
         found = core.hold(
@@ -98,7 +99,7 @@ def place_hold(
         if known is not None:
             return _state(core.expire(found, now=book.at), book.account(), book.policies)
         store.insert(tx.connection, place, found)
-        return _state(found, keep(tx, book.with_hold(found)), book.policies)
+        return _state(found, keep(tx, book.with_hold(found), asked=work.member), book.policies)
 
 
 def _admitted(book: Book, work: Workload) -> Decimal:
@@ -117,11 +118,10 @@ def settle_hold(tx: Transaction, *, customer: str, credit: str, id: str, used: D
         UnprocessableError: If it was refused, or has expired.
     """
     place = Place(tx.workspace.id, customer, credit)
-    ready = quick(tx, place)
-    if ready is not None and (quickly := find_quickly(tx, ready, id)) is not None:
-        known, parts = quickly
+    if (quickly := quick_hold(tx, place, id)) is not None:
+        ready, known, parts = quickly
         found = core.settle(known, used, now=ready.at, policies=ready.policies)
-        if (standing := resolve_quickly(tx, ready, parts, found)) is not None:
+        if (standing := resolve_quickly(tx, ready, known, parts, found)) is not None:
             return HoldState(found, standing.available, standing.held, verdict_on(found, ready.policies))
     with locked(tx, place) as book:
         known = _known(tx, place, id)
@@ -138,11 +138,10 @@ def release_hold(tx: Transaction, *, customer: str, credit: str, id: str) -> Hol
         UnprocessableError: If it was refused, or has expired.
     """
     place = Place(tx.workspace.id, customer, credit)
-    ready = quick(tx, place)
-    if ready is not None and (quickly := find_quickly(tx, ready, id)) is not None:
-        known, parts = quickly
+    if (quickly := quick_hold(tx, place, id)) is not None:
+        ready, known, parts = quickly
         found = core.release(known, now=ready.at)
-        if (standing := resolve_quickly(tx, ready, parts, found)) is not None:
+        if (standing := resolve_quickly(tx, ready, known, parts, found)) is not None:
             return HoldState(found, standing.available, standing.held, verdict_on(found, ready.policies))
     with locked(tx, place) as book:
         known = _known(tx, place, id)
@@ -162,7 +161,7 @@ def _resolved(tx: Transaction, book: Book, known: Hold, found: Hold) -> HoldStat
     if found == known:
         return _state(found, book.account(), book.policies)
     store.resolve(tx.connection, book.row.place, found)
-    return _state(found, keep(tx, book.with_hold(found)), book.policies)
+    return _state(found, keep(tx, book.with_hold(found), asked=found.work.member), book.policies)
 
 
 def _known(tx: Transaction, place: Place, name: str) -> Hold:

@@ -22,8 +22,13 @@ from valorem.store.postgres.top_ups import TopUp
 LOOK_AGAIN = timedelta(hours=1)
 
 
-def keep(tx: Transaction, book: Book) -> Account:
+def keep(tx: Transaction, book: Book, *, asked: str | None = None) -> Account:
     """Bring an account's row up to date after a change; the caller holds its lock.
+
+    Args:
+        tx: The transaction.
+        book: The account after the change.
+        asked: The member whose work was decided.
 
     Returns:
         The account as it now stands, top-ups included.
@@ -47,7 +52,7 @@ def keep(tx: Transaction, book: Book) -> Account:
         as_of=book.at,
         tend_at=next_look(tx, book, account),
     )
-    row = standing_row(tx, book, account, row, rules)
+    row = standing_row(tx, book, account, row, rules, asked)
     store.store(tx.connection, row)
     tell(tx, book.row, row, account.granted)
     return account

@@ -4,7 +4,7 @@ The row says the lots in the order they are used, until when time changes nothin
 written when that was true. Where any of it is not so any more, nothing is decided here and the replay is asked.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,69 +12,36 @@ from typing import Any
 from valorem.core.ledger import holds as core
 from valorem.core.ledger import standing as lots
 from valorem.core.ledger.account import Account
+from valorem.core.ledger.admission import room_beyond
 from valorem.core.ledger.holds import Hold
-from valorem.core.ledger.policies import CreditPolicies
 from valorem.core.ledger.recharge import RechargeState
 from valorem.core.ledger.scope import Workload
 from valorem.core.ledger.standing import Parts, Standing
-from valorem.core.numbers import plain
-from valorem.core.time import parse_instant, write_instant
+from valorem.core.ledger.standing_written import write_standing
+from valorem.core.numbers import ZERO, exact, plain
+from valorem.core.time import write_instant
 from valorem.engine.credits.accounts import Book
+from valorem.engine.credits.deciding import MOMENT, Quick
 from valorem.engine.credits.telling import tell
-from valorem.engine.credits.waking import steady_until
+from valorem.engine.credits.waking import border_of, steady_until
 from valorem.engine.engine import Transaction
-from valorem.store.postgres import credits as store
 from valorem.store.postgres import holds, quick_holds
-from valorem.store.postgres.credits import AccountRow, Place
+from valorem.store.postgres.credits import AccountRow
 from valorem.store.postgres.top_ups import TopUp
-
-_MOMENT = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Quick:
-    """An account whose row decides, locked until the transaction ends.
-
-    Attributes:
-        row: The row.
-        standing: What it stands at.
-        policies: How credits are used up.
-        at: The instant of the decision, later than every one before.
-        counted: What was counted until then.
-    """
-
-    row: AccountRow
-    standing: Standing
-    policies: CreditPolicies
-    at: datetime
-    counted: str
-
-
-def quick(tx: Transaction, place: Place) -> Quick | None:
-    """Lock an account's row, and see whether it decides by itself; None where the replay must be asked."""
-    found = quick_holds.lock(tx.connection, place)
-    if found is None:
-        return None
-    row, written = found
-    kept = row.standing
-    at = max(tx.now, row.as_of + _MOMENT)
-    if kept is None or row.steady_until is None or at >= row.steady_until or row.stamp != written.catalog:
-        return None
-    counted = _counted(tx, row, kept, written.counted)
-    if counted is None:
-        return None
-    standing = Standing(lots.read_lots(kept["lots"]), row.held, row.overage, Decimal(kept["granted"]))
-    return Quick(row, standing, CreditPolicies.model_validate(kept["policies"]), at, counted)
 
 
 def place_quickly(
     tx: Transaction, account: Quick, name: str, amount: Decimal, lasts: timedelta, work: Workload
 ) -> tuple[Hold, Standing] | None:
     """Decide a new hold; None where the replay must be asked: for a refusal too, as that is to be told exactly."""
+    done = lots.place(account.standing, max(amount, ZERO), work, account.at)
+    if done is None:
+        return None
+    after, parts = done
     hold = core.hold(
         name,
         amount,
-        available=account.standing.admits(work, account.policies),
+        available=_admitted(account, parts),
         now=account.at,
         lasts=lasts,
         work=work,
@@ -82,8 +49,7 @@ def place_quickly(
     )
     if not hold.open:
         return None
-    hold = replace(hold, expires=max(tx.now + lasts, account.at + _MOMENT))
-    after, parts = lots.place(account.standing, amount, work)
+    hold = replace(hold, expires=max(tx.now + lasts, account.at + MOMENT))
     if not _keeps_quiet(account, after):
         return None
     row = _moved(account, after, hold.expires)
@@ -93,41 +59,57 @@ def place_quickly(
     return hold, after
 
 
-def find_quickly(tx: Transaction, account: Quick, name: str) -> tuple[Hold, Parts] | None:
-    """An open hold and from which lots it takes its credits; None where the replay must be asked."""
-    found = quick_holds.find(tx.connection, account.row.place, name)
-    if found is None or not found[0].open:
-        return None
-    hold, parts = found
-    return None if parts is None else (hold, parts)
-
-
-def resolve_quickly(tx: Transaction, account: Quick, parts: Parts, found: Hold) -> Standing | None:
+def resolve_quickly(
+    tx: Transaction, account: Quick, known: Hold, parts: Parts, found: Hold
+) -> Standing | None:
     """Settle or release a hold; None where the replay must be asked."""
-    after = lots.resolve(account.standing, parts, found.settled, found.work)
-    if not _keeps_quiet(account, after):
+    after = lots.resolve(account.standing, parts, found.settled, known.work, known.at, account.at)
+    if after is None or not _keeps_quiet(account, after):
         return None
     row = _moved(account, after, None)
-    if not quick_holds.resolve_hold(tx.connection, row, found):
+    watched = quick_holds.resolve_hold(tx.connection, row, found)
+    if watched is None:
         return None
-    tell(tx, account.row, row, after.granted)
+    tell(tx, account.row, row, after.granted, watched=watched)
     return after
 
 
+@exact
+def _admitted(account: Quick, parts: Parts) -> Decimal:
+    taken = sum((part for _, part in parts), ZERO)
+    return taken + room_beyond(account.standing.granted, account.standing.overage, account.policies)
+
+
 def standing_row(
-    tx: Transaction, book: Book, account: Account, row: AccountRow, rules: list[TopUp]
+    tx: Transaction,
+    book: Book,
+    account: Account,
+    row: AccountRow,
+    rules: list[TopUp],
+    asked: str | None = None,
 ) -> AccountRow:
-    """The row with what it stands at, so that it decides by itself from now on; or without, where it cannot."""
-    standing = lots.standing_of(account, book.facts.grants, book.facts.caps)
+    """The row with what it stands at, so that it decides by itself from now on; or without, where it cannot.
+
+    Args:
+        tx: The transaction.
+        book: What is known of the account.
+        account: As it stands.
+        row: Its row otherwise.
+        rules: Its top-up rules.
+        asked: The member whose work was decided, who may soon ask again.
+    """
     until = steady_until(tx, book, account)
     bounds = _bounds(rules, account.available)
-    if standing is None or book.seen is None or bounds is None or until <= book.at:
+    if book.seen is None or bounds is None or until <= book.at:
         return replace(row, standing=None, steady_until=None, counted=_seen(book), stamp="")
+    standing = lots.standing_of(account, book.facts.grants, book.facts.caps, lately=_lately(book.row, asked))
     _keep_parts(tx, book, account)
     policies = book.policies
     kept: dict[str, Any] = {
-        "lots": lots.write_lots(standing),
-        "granted": plain(standing.granted),
+        "name": book.definition.credit.name or book.definition.credit.key,
+        "stands": write_standing(standing),
+        "border": write_instant(border_of(tx, book, account)),
+        "replayed": write_instant(book.at),
         "policies": {
             "overage": policies.overage,
             "settle_above": policies.settle_above,
@@ -144,23 +126,14 @@ def standing_row(
     )
 
 
+def _lately(row: AccountRow, asked: str | None) -> list[str]:
+    """Members in the order they asked, the last first."""
+    before = (row.standing or {}).get("stands", {}).get("members") or []
+    return [*([asked] if asked is not None else []), *(member for member in before if member != asked)]
+
+
 def _seen(book: Book) -> str:
     return "" if book.seen is None else f"{book.seen.written.counted} {book.seen.sums}"
-
-
-def _counted(tx: Transaction, row: AccountRow, kept: Any, counted: str) -> str | None:
-    """What was counted until now, where none of it is this customer's; None where there may be some."""
-    seen, _, sums = row.counted.partition(" ")
-    if seen == counted:
-        return row.counted
-    now = store.counted(
-        tx.connection,
-        tx.workspace.id,
-        kept["subjects"],
-        kept["revisions"],
-        parse_instant(kept["since"]),
-    )
-    return f"{counted} {sums}" if now == sums else None
 
 
 def _bounds(rules: list[TopUp], available: Decimal) -> tuple[str | None, str | None] | None:
@@ -200,7 +173,7 @@ def _moved(account: Quick, after: Standing, expires: datetime | None) -> Account
         as_of=account.at,
         counted=account.counted,
         steady_until=before.steady_until if expires is None else min(before.steady_until, expires),
-        standing={**before.standing, "lots": lots.write_lots(after)},
+        standing={**before.standing, "stands": write_standing(after)},
     )
 
 

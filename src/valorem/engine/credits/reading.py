@@ -15,9 +15,11 @@ from valorem.core.numbers import ZERO, exact
 from valorem.core.periods import Interval
 from valorem.engine.credits.accounts import Book, read_book
 from valorem.engine.credits.burning import burn_meters
+from valorem.engine.credits.deciding import quick_look
 from valorem.engine.credits.definitions import credits_of
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
+from valorem.store.postgres import credits as store
 from valorem.store.postgres.credits import Place
 
 _RUN_RATE = timedelta(days=7)
@@ -71,6 +73,8 @@ def balance(tx: Transaction, customer: str, credit: str, *, at: datetime | None 
         NotFoundError: If there is no such customer or credit type.
         InvalidInputError: For an instant in the future.
     """
+    if at is None and (found := _by_row(tx, customer, credit)) is not None:
+        return found
     return _balance(*_account_at(tx, customer, credit, at))
 
 
@@ -143,7 +147,7 @@ def credit_forecast(tx: Transaction, customer: str, credit: str) -> Forecast:
     Raises:
         NotFoundError: If there is no such customer or credit type.
     """
-    book, account = _account_at(tx, customer, credit, None, whole=True)
+    _, account = _account_at(tx, customer, credit, None, whole=True)
     recent = [each.burn for each in account.happenings if each.burn is not None and each.kind == "drawn"]
     unique = {(burn.at, burn.key): burn for burn in recent}
     return forecast(account, unique.values(), Interval(account.at - _RUN_RATE, account.at))
@@ -214,6 +218,31 @@ def _balance(book: Book, account: Account) -> Balance:
         overage=max(account.overage, ZERO),
         used=used,
         grants=left,
+    )
+
+
+def _by_row(tx: Transaction, customer: str, credit: str) -> Balance | None:
+    """The same balance by what the account's row says; None where the replay must be asked."""
+    place = Place(tx.workspace.id, customer, credit)
+    ready = quick_look(tx, place)
+    if ready is None:
+        return None
+    standing = ready.standing
+    names = list({lot.key.grant for lot in standing.lots})
+    grants = {grant.id: grant for grant in store.named_grants(tx.connection, place, names)}
+    left = (GrantLeft(grants[lot.key.grant], lot.remaining, lot.held, lot.end) for lot in standing.lots)
+    return Balance(
+        customer=customer,
+        credit=credit,
+        name=ready.name,
+        at=max(tx.now, ready.row.as_of),
+        available=standing.available,
+        held=standing.held,
+        balance=standing.available + standing.held,
+        granted=standing.granted,
+        overage=max(standing.overage, ZERO),
+        used=standing.used,
+        grants=tuple(left),
     )
 
 

@@ -148,7 +148,9 @@ def check_amount(book: Book, amount: Decimal | None) -> Decimal:
     """
     credit = book.definition.credit
     if amount is None or amount <= 0:
-        raise InvalidInputError("an amount of credits is above zero", field="amount", hint="give an amount such as 100")
+        raise InvalidInputError(
+            "an amount of credits is above zero", field="amount", hint="give an amount such as 100"
+        )
     if round_quantity(amount, "down", credit.precision) != amount:
         raise InvalidInputError(
             f"{credit.key} has {credit.precision} decimals", field="amount", hint="give fewer decimals"

@@ -18,11 +18,13 @@ LOW_SHARE = Decimal("0.2")
 
 
 @exact
-def tell(tx: Transaction, before: AccountRow, after: AccountRow, granted: Decimal) -> None:
-    """Tell that a balance has become low, or that nothing is left, and what it crossed of anybody's alerts."""
+def tell(
+    tx: Transaction, before: AccountRow, after: AccountRow, granted: Decimal, *, watched: bool = True
+) -> None:
+    """Tell that a balance has become low, or that nothing is left, and what it crossed of anybody's alerts, if it is watched."""
     # what is only held or free again does not count
     fell = before.available + before.held - after.available - after.held
-    if fell:
+    if fell and watched:
         note_credits(tx, after.place.customer, fell)
     low = granted * LOW_SHARE
     if after.available <= 0 < before.available:

@@ -44,9 +44,13 @@ def next_look(tx: Transaction, book: Book, account: Account) -> datetime | None:
 
 def steady_until(tx: Transaction, book: Book, account: Account) -> datetime:
     """Until when time alone changes nothing about what can be used, as far as is recorded."""
-    never = datetime.max.replace(tzinfo=UTC)
     expiries = (hold.expires for hold in book.facts.holds if hold.open and hold.expires > book.at)
-    return min((*expiries, next_look(tx, book, account) or never))
+    return min((*expiries, border_of(tx, book, account)))
+
+
+def border_of(tx: Transaction, book: Book, account: Account) -> datetime:
+    """The same, holds left aside."""
+    return next_look(tx, book, account) or datetime.max.replace(tzinfo=UTC)
 
 
 def _borders(tx: Transaction, book: Book, account: Account) -> Iterator[datetime]:

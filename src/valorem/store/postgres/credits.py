@@ -334,6 +334,14 @@ def grant_page(
     return [(read_grant(row["id"], row["terms"]), row["recorded_at"]) for row in rows]
 
 
+def named_grants(connection: Connection, place: Place, names: Sequence[str]) -> list[Grant]:
+    """The recorded grants of these ids."""
+    rows = connection.execute(
+        f"SELECT id, terms FROM credit_grant WHERE {_ACCOUNT} AND id = ANY(%s)", (*place.key, list(names))
+    )
+    return [read_grant(row["id"], row["terms"]) for row in rows]
+
+
 def known_grants(connection: Connection, place: Place, names: Sequence[str]) -> set[str]:
     """Which of some ids are recorded."""
     rows = connection.execute(

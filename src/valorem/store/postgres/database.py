@@ -18,6 +18,8 @@ Connection: TypeAlias = psycopg.Connection[Row]
 _SEAL: LiteralString = (
     "SELECT set_config('role', 'valorem_app', true), set_config('valorem.workspace', %s, true)"
 )
+#: The same and the workspace itself in one statement; where there is none, nothing was sealed and nothing is given.
+_SEAL_FOUND: LiteralString = f"{_SEAL}, workspace.* FROM workspace WHERE id = %s"
 
 
 def plain_url(url: str) -> str:
@@ -66,6 +68,14 @@ class Database:
         with self._transaction(snapshot=snapshot, read_only=read_only) as connection:
             connection.execute(_SEAL, (str(workspace),))
             yield connection
+
+    @contextmanager
+    def opened(
+        self, workspace: int, *, snapshot: bool = False, read_only: bool = False
+    ) -> Iterator[tuple[Connection, Row | None]]:
+        """The same, with the workspace's own row, read in the same round trip; without a row nothing may be asked."""
+        with self._transaction(snapshot=snapshot, read_only=read_only) as connection:
+            yield connection, connection.execute(_SEAL_FOUND, (str(workspace), workspace)).fetchone()
 
     @contextmanager
     def system(self) -> Iterator[Connection]:

@@ -6,7 +6,8 @@ from typing import LiteralString
 from psycopg.types.json import Jsonb
 
 from valorem.core.ledger.holds import Hold
-from valorem.core.ledger.standing import Parts, read_parts, write_parts
+from valorem.core.ledger.standing import Parts
+from valorem.core.ledger.standing_written import read_parts, write_parts
 from valorem.core.ledger.written import read_workload, write_workload
 from valorem.store.postgres.credits import Place
 from valorem.store.postgres.database import Connection, Row

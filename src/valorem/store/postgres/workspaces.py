@@ -38,6 +38,15 @@ def load(connection: Connection, workspace: int) -> Workspace:
         NotFoundError: If there is none.
     """
     row = connection.execute(f"SELECT {_COLUMNS} FROM workspace WHERE id = %s", (workspace,)).fetchone()
+    return read(row, workspace)
+
+
+def read(row: Row | None, workspace: int) -> Workspace:
+    """A workspace as its row has it.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
     if row is None:
         raise NotFoundError(f"there is no workspace {workspace}")
     return _workspace(row)
