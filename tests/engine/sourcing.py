@@ -14,6 +14,7 @@ from tests.standins.world import World
 from valorem.core.ids import identity
 from valorem.core.metering.corrections import collect_corrections, effective
 from valorem.core.metering.event import AMEND, CORRECTIONS, VOID
+from valorem.core.outcomes.signing import PARTIES
 from valorem.core.sources.frames import (
     ReadPage,
     ReadRequest,
@@ -22,27 +23,35 @@ from valorem.core.sources.frames import (
     WriteRequest,
 )
 from valorem.engine.catalog import apply_catalog, current_catalog, show_version
+from valorem.engine.closing import close_due
 from valorem.engine.connectors.polling import poll_source
 from valorem.engine.connectors.secrets import set_secret
-from valorem.engine.connectors.taking import Taken, Taker
+from valorem.engine.connectors.taking import Taken, Taker, find_source, retry_parked
+from valorem.engine.contracts import NewContract, create_contract
+from valorem.engine.customers import create_customer
 from valorem.engine.engine import Engine
 from valorem.engine.history import read_recorded
+from valorem.engine.invoices import get_invoice, verify_invoice
+from valorem.engine.outcome_deals import Proposal, Signer, propose, sign_definition
 from valorem.engine.recount import recount
 from valorem.engine.workspaces import create_workspace
 from valorem.integrations.sources.reading import Bounds, read_pages
 from valorem.integrations.sources.writing import write_back
-from valorem.store.postgres import recorded, sources
+from valorem.store.postgres import invoices, recorded, sources
 from valorem.store.postgres.database import Database
 from valorem.store.vault import Vault
 
 _names = count(1)
+MARCH, APRIL = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
 RESOLUTION = """
 outcome: resolution
 source: {system: desk}
 evidence:
   - {event: desk.ticket, kind: success, when: {data.status: solved}}
   - {event: desk.ticket, kind: refute, when: {data.status: open}}
+  - {event: desk.ticket, kind: touch, when: {data.status: merged}}
 key: data.ticket
+alias_of: data.into
 window: 2 hours
 currency: USD
 price: {model: per_unit, amount: 0.99}
@@ -97,15 +106,15 @@ map:
     key: data.ticket
     time: {form}
     subject: data.customer
-    data: {{ticket: data.ticket, status: data.status}}
+    data: {{ticket: data.ticket, status: data.status, into: data.into}}
 """
 
 
 class DirectReader:
     """Reads in this very process; what a process of its own does is tested by itself."""
 
-    def __init__(self, local: Path | None = None) -> None:
-        self.bounds = Bounds(loopback=True, local=local, attempts=6, pause_s=0)
+    def __init__(self, local: Path | None = None, answer_s: float = 60) -> None:
+        self.bounds = Bounds(loopback=True, local=local, attempts=6, pause_s=0, answer_s=answer_s)
 
     def read(self, request: ReadRequest, now: datetime) -> Iterator[ReadPage]:
         return read_pages(request, self.bounds, now)
@@ -167,6 +176,45 @@ class Office:
             else:
                 return
         raise AssertionError("it never came to the end")
+
+    def sell(self, *customers: str) -> None:
+        """Sell each customer what the sources tell of: a share of what was paid, and tickets that stay solved."""
+        for customer in customers:
+            with self.engine.transaction(self.workspace) as tx:
+                create_customer(tx, key=customer, name=customer.title(), currency="USD")
+                contract = create_contract(tx, NewContract(customer=customer, plan="desk", start=MARCH)).id
+                terms = Proposal(contract, "resolution", None, MARCH, MARCH, retroactive=True)
+                version = propose(tx, terms, by="test")
+                for party in PARTIES:
+                    signer = Signer(party, f"{party} person", "owner", "api_key", "test")
+                    sign_definition(
+                        tx, contract, "resolution", number=1, digest=version.digest, signer=signer
+                    )
+
+    def billed(self, server: SourceServer, world: World, *names: str) -> dict[str, tuple[Decimal, Decimal]]:
+        """What March's invoices come to by customer, usage and outcomes, once all was read after its end."""
+        self.clock[0] = APRIL + timedelta(hours=30)
+        for name in names:
+            self.poll(name)
+        close_due(self.engine, self.workspace)
+        found = {}
+        with self.engine.transaction(self.workspace, snapshot=True) as tx:
+            for header in invoices.load_page(tx.connection, self.workspace, status="finalised", limit=100):
+                assert verify_invoice(tx, header.id).same
+                lines = get_invoice(tx, header.id).invoice.lines
+                usage, outcomes = (
+                    sum((line.amount for line in lines if (line.kind == "outcome") == chosen), Decimal(0))
+                    for chosen in (False, True)
+                )
+                found[header.customer] = (usage, outcomes)
+        return found
+
+    def retry(self, *names: str) -> None:
+        """Read again what could not be read."""
+        for name in names:
+            with self.engine.transaction(self.workspace) as tx:
+                definition = find_source(tx, name)
+            retry_parked(self.taker, self.workspace, definition)
 
     def counted(self) -> dict[str, list[tuple[str, str, Decimal, datetime]]]:
         """The events that count, by type: key, subject, amount, time."""

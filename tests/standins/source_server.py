@@ -8,7 +8,7 @@ import argparse
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 from tests.standins.world import Change, Faults, World
 
 TOKEN_USES = 7
+_STALLS, _PATIENCE_S = 2, 60
 
 
 class SourceServer:
@@ -32,6 +33,8 @@ class SourceServer:
     def __init__(self, world: World) -> None:
         self.world = world
         self.requests = 0
+        self.stalled = 0
+        self._asked_for = 0
         self.refused = 0
         self.pushed: list[tuple[str, str, Any]] = []
         self.push_fails = 0
@@ -77,6 +80,12 @@ class SourceServer:
 
     def _serve(self, http: BaseHTTPRequestHandler) -> None:
         body = http.rfile.read(int(http.headers.get("content-length") or 0))
+        if self._stalls():
+            http.connection.settimeout(_PATIENCE_S)
+            with suppress(TimeoutError):
+                http.rfile.read(1)  # until the other side has had enough
+            http.close_connection = True
+            return
         with self._lock:
             self.requests += 1
             number = self.requests
@@ -101,6 +110,9 @@ class SourceServer:
                 "/orders": self._orders,
                 "/feed": self._feed,
             }
+            if address.path.startswith("/orders/"):
+                self._send_order(http, address.path.removeprefix("/orders/"))
+                return
             if address.path not in answer:
                 _send_json(http, 404, {"error": "there is nothing here"})
                 return
@@ -111,6 +123,13 @@ class SourceServer:
             _send(http, 200, text, {"content-type": "application/json", **headers})
             if self.world.faults.shifting:
                 self.world.next_change()
+
+    def _stalls(self) -> bool:
+        with self._lock:
+            self._asked_for += 1
+            stalls = self.world.faults.stalled and self._asked_for % 6 == 4 and self.stalled < _STALLS
+            self.stalled += stalls
+            return stalls
 
     def _is_let_in(self, http: BaseHTTPRequestHandler) -> bool:
         given = (http.headers.get("authorization") or "").removeprefix("Bearer ")
@@ -165,6 +184,11 @@ class SourceServer:
             "has_more": more,
         }
         return answer, {"link": f'<{following}>; rel="next"'} if more else {}
+
+    def _send_order(self, http: BaseHTTPRequestHandler, key: str) -> None:
+        """One order by its own address; one that was deleted is not there, whether or not the list said so."""
+        found = next((one for one in self.world.rows() if one.key == key and one.gone is None), None)
+        _send_json(http, 404 if found is None else 200, {} if found is None else self.world.written(found))
 
     def _time_key(self, change: Change) -> datetime:
         return self.world.stamp(change).replace(microsecond=0)

@@ -3,7 +3,7 @@
 Every change becomes visible at an instant of the server's own clock. ``truth`` is what a perfect reader must know.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -24,17 +24,20 @@ class Faults:
     ties: bool = False  # updated_at in whole minutes
     late: bool = False  # a row can be seen only a while after its own timestamp
     clock_s: int = 0  # how far the server's clock is off
-    deletions: bool = False  # tombstones, and rows that just go
+    deletions: bool = False  # tombstones, rows that just go, and rows whose own address answers 404
     restated: bool = False  # amounts change afterwards
     strings: bool = False  # numbers as text
     huge: bool = False  # amounts that no float holds
     local: bool = False  # times without a zone, without daylight saving
-    renamed: bool = False  # new fields appear that nobody announced
+    new_fields: bool = False  # that nobody announced
+    renamed: bool = False  # half way a field has another name
+    merged: bool = False  # two tickets become one
+    stalled: bool = False  # an answer that never comes
     webhooks: bool = False  # messages twice, in another order, late, or never
 
     @classmethod
     def everything(cls) -> "Faults":
-        return cls(True, True, True, True, True, True, 420, True, True, True, True, True, True, True)
+        return cls(**{one.name: 420 if one.name == "clock_s" else True for one in fields(cls)})
 
 
 @dataclass
@@ -48,7 +51,7 @@ class Change:
     made_at: datetime  # when it was written, by the true clock
     visible_at: datetime
     fields: dict[str, Any] = field(default_factory=dict)
-    gone: str | None = None  # "tombstone" or "silent"
+    gone: str | None = None  # "tombstone", "silent" or "missing"
 
 
 class World:
@@ -86,7 +89,7 @@ class World:
                 restated = {**fields, "amount": amount + Decimal(extra).scaleb(-2)}
                 made.append(self._change("order", f"o{number}", 2, at, at + wait, lateness, restated))
             elif 0.3 <= fate < 0.55 and self.faults.deletions:
-                gone = "tombstone" if fate < 0.45 else "silent"
+                gone = "tombstone" if fate < 0.4 else "silent" if fate < 0.48 else "missing"
                 made.append(self._change("order", f"o{number}", 2, at, at + wait, lateness, fields, gone))
         return made
 
@@ -100,6 +103,25 @@ class World:
                 fields = {"customer": customer, "status": status, "ticket": f"t{number}"}
                 made.append(self._change("ticket", f"t{number}-{version}", 1, at, at, lateness, fields))
                 at += timedelta(minutes=random.randrange(10, 400))
+        if self.faults.merged:
+            made += self._merges(made)
+        return made
+
+    def _merges(self, tickets: list[Change]) -> list[Change]:
+        """Of tickets that were solved once and no more, every second of a customer becomes part of the one before."""
+        by_ticket: dict[str, list[Change]] = {}
+        for one in tickets:
+            by_ticket.setdefault(one.fields["ticket"], []).append(one)
+        made = []
+        for customer in CUSTOMERS:
+            solved = [
+                own for own in by_ticket.values() if len(own) == 2 and own[0].fields["customer"] == customer
+            ]
+            for kept, merged in zip(solved[::2], solved[1::2], strict=False):
+                at = max(kept[-1].at, merged[-1].at) + timedelta(minutes=45)
+                ticket, into = (each[0].fields["ticket"] for each in (merged, kept))
+                fields = {"customer": customer, "status": "merged", "ticket": ticket, "into": into}
+                made.append(self._change("ticket", f"{ticket}-3", 1, at, at, timedelta(0), fields))
         return made
 
     def _change(
@@ -108,6 +130,11 @@ class World:
     ) -> Change:  # fmt: skip
         visible_at = made_at + (lateness if self.faults.late else timedelta(0))
         return Change(kind, key, version, at, made_at, visible_at, fields, gone)
+
+    @property
+    def middle(self) -> datetime:
+        """When the server is told to call a field otherwise."""
+        return START + (self.end - START) / 2
 
     @property
     def clock(self) -> datetime:
@@ -136,8 +163,10 @@ class World:
         fields = {"id": change.key, "version": change.version, **change.fields}
         if "amount" in fields and self.faults.strings:
             fields["amount"] = f"{fields['amount']:f}"
-        if self.faults.renamed and change.version % 2:
+        if self.faults.new_fields and change.version % 2:
             fields |= {"beta_flags": {"x": [1, None]}, "amount_display": "€ 1"}
+        if self.faults.renamed and self.now >= self.middle:
+            fields["client"] = fields.pop("customer")
         fields["updated_at"] = self._time(self.stamp(change))
         fields["at"] = self._time(change.at)
         if change.gone == "tombstone":
@@ -155,7 +184,7 @@ class World:
         for change in self.visible("order"):
             if change.key not in newest or change.version > newest[change.key].version:
                 newest[change.key] = change
-        rows = [one for one in newest.values() if one.gone != "silent"]
+        rows = [one for one in newest.values() if one.gone not in ("silent", "missing")]
         return sorted(rows, key=lambda one: (self.stamp(one), one.key))
 
     def truth(self) -> dict[str, tuple[str, Decimal]]:
@@ -169,6 +198,21 @@ class World:
             for key, one in newest.items()
             if one.gone is None
         }
+
+    def true_money(self) -> dict[str, tuple[Decimal, int]]:
+        """By customer: what was paid, and how many tickets stay solved by the rule of two hours; a merged pair is one."""
+        paid = {customer: Decimal(0) for customer in CUSTOMERS}
+        solved = dict.fromkeys(CUSTOMERS, 0)
+        for customer, amount in self.truth().values():
+            paid[customer] += amount
+        by_ticket: dict[str, list[Change]] = {}
+        for one in self.changes:
+            if one.kind == "ticket":
+                by_ticket.setdefault(one.fields["ticket"], []).append(one)
+        for own in by_ticket.values():
+            own.sort(key=lambda one: one.at)
+            solved[own[0].fields["customer"]] += own[-1].fields["status"] == "solved"
+        return {customer: (paid[customer], solved[customer]) for customer in CUSTOMERS}
 
     def true_states(self) -> set[tuple[str, str, str, datetime]]:
         """Every state a ticket was in: ticket, customer, status, when."""

@@ -21,12 +21,14 @@ class Bounds:
         local: Below which folder of this machine files may be read.
         attempts: How often one page is asked for.
         pause_s: The first pause between.
+        answer_s: How long an answer may take.
     """
 
     loopback: bool = False
     local: Path | None = None
     attempts: int = 5
     pause_s: float = 1.0
+    answer_s: float = 60.0
 
 
 def read_pages(request: ReadRequest, bounds: Bounds, now: datetime) -> Iterator[ReadPage]:
@@ -42,7 +44,9 @@ def read_pages(request: ReadRequest, bounds: Bounds, now: datetime) -> Iterator[
         for url in (terms.url, terms.auth.url if terms.auth is not None else None):
             if url is not None:
                 check_address(url, loopback=bounds.loopback)
-        yield from read_rest(request, now, attempts=bounds.attempts, pause_s=bounds.pause_s)
+        yield from read_rest(
+            request, now, attempts=bounds.attempts, pause_s=bounds.pause_s, answer_s=bounds.answer_s
+        )
     elif isinstance(terms, SqlTerms):
         from valorem.integrations.sources.sql import read_sql  # noqa: PLC0415 - as above
 

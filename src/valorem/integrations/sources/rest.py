@@ -36,7 +36,12 @@ _PER_SECOND = {"unix": 1, "unix_ms": 1000, "unix_us": 1_000_000}
 
 
 def read_rest(
-    request: ReadRequest, now: datetime, *, attempts: int = 5, pause_s: float = 1.0
+    request: ReadRequest,
+    now: datetime,
+    *,
+    attempts: int = 5,
+    pause_s: float = 1.0,
+    answer_s: float = 60.0,
 ) -> Iterator[ReadPage]:
     """Read an interface to its end.
 
@@ -45,6 +50,7 @@ def read_rest(
         now: Real time, for what is asked relative to it.
         attempts: How often one page is asked for.
         pause_s: The first pause between; each is twice as long, unless the answer says when.
+        answer_s: How long an answer may take.
 
     Raises:
         SourceUnreachableError: If a page could not be had.
@@ -52,7 +58,7 @@ def read_rest(
     terms = request.definition.poll
     assert isinstance(terms, RestTerms)  # who calls this has looked
     try:
-        with closing(_Reading(request, terms, attempts, pause_s)) as reading:
+        with closing(_Reading(request, terms, attempts, pause_s, answer_s)) as reading:
             yield from reading.pages()
     except (ResourceExtractionError, RequestException, ValueError) as error:
         cause = error.__cause__ if isinstance(error, ResourceExtractionError) else error
@@ -69,12 +75,14 @@ def read_rest(
 
 
 class _Reading:
-    def __init__(self, request: ReadRequest, terms: RestTerms, attempts: int, pause_s: float) -> None:
+    def __init__(
+        self, request: ReadRequest, terms: RestTerms, attempts: int, pause_s: float, answer_s: float
+    ) -> None:
         self._request = request
         self._terms = terms
         self._most = request.most_records
         self._auth = None if terms.auth is None else _auth(terms.auth, request.secrets)
-        self._session = _session(attempts, pause_s, self._auth)
+        self._session = _session(attempts, pause_s, answer_s, self._auth)
         if isinstance(self._auth, _Refreshing):
             self._auth.session = self._session
         self._since = None if terms.since is None else _Since(terms.since)
@@ -318,7 +326,7 @@ def _auth(terms: AuthTerms, secrets: Mapping[str, str]) -> Any:
     return {"type": "api_key", "name": terms.name, "api_key": secret, "location": terms.kind}
 
 
-def _session(attempts: int, pause_s: float, auth: Any) -> Any:
+def _session(attempts: int, pause_s: float, answer_s: float, auth: Any) -> Any:
     def is_cut_off(response: Response | None, _error: BaseException | None) -> bool:
         if (
             response is None
@@ -345,7 +353,7 @@ def _session(attempts: int, pause_s: float, auth: Any) -> Any:
         return True
 
     session: Any = Client(
-        request_timeout=(10, 60),
+        request_timeout=(min(10.0, answer_s), answer_s),
         raise_for_status=False,
         request_max_attempts=attempts,
         request_backoff_factor=pause_s,
