@@ -350,13 +350,20 @@ def _ensure_live(
 
 def _seal_secrets(engine: "Engine") -> None:
     """Let the newest key seal every signing secret, so that an older one can be taken away after a start."""
+    from valorem.engine.connectors.secrets import reseal_secrets
     from valorem.engine.webhooks import reseal
     from valorem.engine.workspaces import list_workspaces
 
     for workspace in list_workspaces(engine):
         with engine.transaction(workspace.id) as tx:
-            if sealed := reseal(tx):
-                log.info("sealed the secrets of %d endpoints of workspace %s anew", sealed, workspace.name)
+            endpoints, sources = reseal(tx), reseal_secrets(tx)
+            if endpoints or sources:
+                log.info(
+                    "sealed anew in workspace %s: secrets of %d endpoints, %d of sources",
+                    workspace.name,
+                    endpoints,
+                    sources,
+                )
 
 
 def _provider_of(settings: Settings) -> "Provider | None":

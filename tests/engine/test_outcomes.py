@@ -17,6 +17,7 @@ from valorem.core.outcomes.agreement import Listed
 from valorem.core.outcomes.billing import price_quantities
 from valorem.core.outcomes.signing import DefinitionVersion, Party
 from valorem.core.time import parse_instant, write_instant
+from valorem.engine.audit import list_audit, verify_audit
 from valorem.engine.clock import advance_clock
 from valorem.engine.contracts import get_contract
 from valorem.engine.credit_notes import list_credit_notes
@@ -168,6 +169,20 @@ def test_a_party_signs_once_and_only_the_very_text(opened: Shops) -> None:
         )
     with shop.engine.transaction(shop.workspace) as tx, pytest.raises(UnprocessableError):
         sign_definition(tx, contract.id, "resolution", number=1, digest="0" * 64, signer=signer("customer"))
+
+
+def test_signing_is_in_the_chain_of_the_audit_log(opened: Shops) -> None:
+    shop = opened.open(CATALOG)
+    contract = shop.sell("acme", "bare")
+    version = deal(shop, contract, "vendor", "customer")
+    with shop.engine.transaction(shop.workspace) as tx:
+        found = list_audit(tx.connection, shop.workspace)
+        assert verify_audit(tx.connection, shop.workspace).broken_at is None
+    signed = [each.deed for each in found if each.deed.action == "outcome.sign"]
+    assert [(each.actor, each.object) for each in signed] == [("key key_test", "resolution")] * 2
+    assert [(each.after or {})["party"] for each in signed] == ["customer", "vendor"]
+    assert all((each.after or {})["digest"] == version.digest for each in signed)
+    assert all((each.after or {})["contract"] == contract.id for each in signed)
 
 
 def test_a_signed_definition_cannot_be_changed_by_the_application(opened: Shops) -> None:

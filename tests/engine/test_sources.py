@@ -40,12 +40,13 @@ from valorem.engine.connectors.holding import list_waiting, release
 from valorem.engine.connectors.polling import poll_source
 from valorem.engine.connectors.pushing import push_due
 from valorem.engine.connectors.receiving import Receipt, receive
-from valorem.engine.connectors.secrets import set_secret
+from valorem.engine.connectors.secrets import open_secrets, reseal_secrets, set_secret
 from valorem.engine.connectors.taking import find_source, retry_parked
 from valorem.engine.settling import standings
 from valorem.integrations.sources import SubprocessReader
 from valorem.integrations.sources.reading import Bounds
 from valorem.store.postgres import sources
+from valorem.store.vault import Vault
 
 #: The stand-in breaks connections off in the middle; what is left of a socket is the collector's.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -374,3 +375,15 @@ push:
             ("PUT", "/tickets/a%2F1/tags", {"tags": ["valorem_confirmed"]}),
             ("PUT", "/tickets/b/tags", {"tags": ["valorem_confirmed"]}),
         ]
+
+
+def test_secrets_are_sealed_anew_with_the_newest_key(opened: Offices) -> None:
+    office = opened.open({"sources/shop.yaml": shop_source("http://127.0.0.1:9/")})
+    older, newer = b"k" * 32, b"n" * 32
+    both = replace(office.engine, vault=Vault([newer, older]))
+    with both.transaction(office.workspace) as tx:
+        assert (reseal_secrets(tx), reseal_secrets(tx)) == (2, 0)
+    with replace(both, vault=Vault([newer])).transaction(office.workspace) as tx:
+        assert open_secrets(tx, find_source(tx, "shop")) == {"shop": "s3cret", "signing": "s3cret"}
+    with replace(both, vault=Vault([b"x" * 32])).transaction(office.workspace) as tx:
+        assert reseal_secrets(tx) == 0  # nothing is lost of what does not open here

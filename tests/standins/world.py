@@ -37,7 +37,8 @@ class Faults:
 
     @classmethod
     def everything(cls) -> "Faults":
-        return cls(**{one.name: 420 if one.name == "clock_s" else True for one in fields(cls)})
+        switched: dict[str, Any] = {one.name: 420 if one.name == "clock_s" else True for one in fields(cls)}
+        return cls(**switched)
 
 
 @dataclass

@@ -198,13 +198,13 @@ def _secrets(stored: Sequence[str], vault: Vault) -> Finding:
     lost = sum(not vault.opens(each) for each in stored)
     behind = sum(not vault.is_current(each) for each in stored)
     if lost:
-        text = f"{lost} of {len(stored)} signing secrets are sealed with a key that is not here"
-        way_out = "bring back secret.key or VALOREM_SECRET_KEYS; else rotate: valorem webhooks rotate"
+        text = f"{lost} of {len(stored)} secrets are sealed with a key that is not here"
+        way_out = "bring back secret.key or VALOREM_SECRET_KEYS; else set them anew: valorem webhooks rotate, valorem sources secret"
         return Finding("secrets", "fail", text, way_out)
     if behind:
-        text = f"{behind} of {len(stored)} signing secrets are not sealed with the newest key"
+        text = f"{behind} of {len(stored)} secrets are not sealed with the newest key"
         return Finding("secrets", "warn", text, "start the server once: it seals them anew")
-    return Finding("secrets", "ok", f"{len(stored)} signing secrets, sealed")
+    return Finding("secrets", "ok", f"{len(stored)} secrets, sealed")
 
 
 def _overdue(backlog: Backlog) -> Finding:

@@ -30,6 +30,7 @@ class Transaction:
         limits: The declared limits in force.
         warehouse: Where history is read faster than from recorded batches; None where there is none.
         vault: Seals secrets that are kept in the database.
+        began_at: The real time when it began, for the audit log; :attr:`now` where left out.
         snapshot: Whether every statement sees the same instant.
         memo: What this transaction has read and nothing in it changes; a verb that changes it forgets it.
     """
@@ -41,6 +42,7 @@ class Transaction:
     warehouse: Warehouse | None = None
     vault: Vault = field(default_factory=Vault, repr=False)
     snapshot: bool = False
+    began_at: datetime | None = None
     memo: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, key: Hashable, read: Callable[[], R]) -> R:
@@ -92,12 +94,14 @@ class Engine:
         """
         with self.database.opened(workspace, snapshot=snapshot, read_only=read_only) as (connection, row):
             found = workspaces.read(row, workspace)
+            began_at = self.real_now()
             yield Transaction(
                 connection,
                 found,
-                found.clock_at or self.real_now(),
+                found.clock_at or began_at,
                 self.limits,
                 self.warehouse,
                 self.vault,
                 snapshot,
+                began_at,
             )

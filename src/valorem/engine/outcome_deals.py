@@ -29,6 +29,7 @@ from valorem.core.outcomes.signing import (
     sign,
 )
 from valorem.core.time import parse_grid_instant, quarter_hour_of, write_instant
+from valorem.engine.audit import Deed, record
 from valorem.engine.catalog import catalog_at
 from valorem.engine.contracts import get_contract
 from valorem.engine.customers import get_customer
@@ -72,6 +73,7 @@ class Signer:
         role: As what.
         method: Key, portal, console or paper.
         proof: Id of the key or link.
+        actor: Who that is in the audit log; the key or link where left out.
     """
 
     party: Party
@@ -79,6 +81,7 @@ class Signer:
     role: str
     method: Method
     proof: str
+    actor: str | None = None
 
 
 def propose(tx: Transaction, new: Proposal, *, by: str) -> DefinitionVersion:
@@ -181,13 +184,62 @@ def sign_definition(
     outcomes.insert_signature(
         tx.connection, tx.workspace.id, contract, outcome, number, signature, proof=signer.proof
     )
+    _note_signature(tx, contract, outcome, "outcome.sign", signer, signature, version=number)
     return signed
 
 
+def _note_signature(
+    tx: Transaction,
+    contract: str,
+    outcome: str,
+    action: str,
+    signer: Signer,
+    signature: Signature,
+    **what: str | int,
+) -> None:
+    """Put the deed of signing into the audit log, whose entries each cover the one before: none can be taken out unseen."""
+    after = {
+        "contract": contract,
+        **what,
+        "party": signature.party,
+        "person": signature.person,
+        "role": signature.role,
+        "method": signature.method,
+        "proof": signer.proof,
+        "signed_at": write_instant(signature.at),
+        "digest": signature.digest,
+    }
+    _note(tx, signer.actor or _actor_of(signer), action, outcome, after)
+
+
+def _actor_of(signer: Signer) -> str:
+    return f"key {signer.proof}" if signer.method == "api_key" else signer.proof
+
+
+def _note(tx: Transaction, actor: str, action: str, outcome: str, after: Mapping[str, Any]) -> None:
+    record(tx.connection, tx.workspace.id, Deed(actor, action, outcome, after=after), tx.began_at or tx.now)
+
+
 def go_live(
-    tx: Transaction, contract: str, outcome: str, *, number: int, since: datetime | None, proof: str
+    tx: Transaction,
+    contract: str,
+    outcome: str,
+    *,
+    number: int,
+    since: datetime | None,
+    proof: str,
+    actor: str | None = None,
 ) -> DefinitionVersion:
     """Let a version in shadow bill: both sides signed it, their lists agree, and both signed the report that says so.
+
+    Args:
+        tx: The transaction.
+        contract: The contract.
+        outcome: The definition.
+        number: Of its version.
+        since: From when, on the quarter-hour grid; the next quarter hour where left out.
+        proof: Id of the key or person that says so.
+        actor: Who that is in the audit log; the key where left out.
 
     Raises:
         NotFoundError: If there is no such version.
@@ -228,6 +280,8 @@ def go_live(
         tx.connection, tx.workspace.id, contract, version, "live", since, proof=proof, now=tx.now
     ):
         raise ConflictError(f"version {number} is live already", field="number")
+    after = {"contract": contract, "version": number, "since": write_instant(since)}
+    _note(tx, actor or f"key {proof}", "outcome.live", outcome, after)
     return replace(version, live_from=since)
 
 
@@ -243,9 +297,16 @@ def last_in_a_row(reports: Sequence[StoredReport]) -> list[StoredReport]:
 
 
 def retire(
-    tx: Transaction, contract: str, outcome: str, *, number: int, since: datetime | None, proof: str
+    tx: Transaction,
+    contract: str,
+    outcome: str,
+    *,
+    number: int,
+    since: datetime | None,
+    proof: str,
+    actor: str | None = None,
 ) -> DefinitionVersion:
-    """Let a version accept nothing more from an instant on.
+    """Let a version accept nothing more from an instant on; the arguments are those of :func:`go_live`.
 
     Raises:
         NotFoundError: If there is no such version.
@@ -264,6 +325,8 @@ def retire(
         tx.connection, tx.workspace.id, contract, version, "retired", since, proof=proof, now=tx.now
     ):
         raise ConflictError(f"version {number} is retired already", field="number")
+    after = {"contract": contract, "version": number, "since": write_instant(since)}
+    _note(tx, actor or f"key {proof}", "outcome.retire", outcome, after)
     return replace(version, retired_from=since)
 
 
@@ -294,6 +357,7 @@ def sign_report(tx: Transaction, contract: str, outcome: str, report_id: str, *,
         report=report_id,
     ):
         raise UnprocessableError(f"the {signer.party} has signed this report already", field="party")
+    _note_signature(tx, contract, outcome, "outcome.sign_report", signer, signature, report=report_id)
 
 
 def _definition(tx: Transaction, contract: Contract, new: Proposal) -> OutcomeDefinition:

@@ -91,9 +91,10 @@ def backlog(connection: Connection, now: datetime, *, overdue: timedelta) -> Bac
 
 
 def signing_secrets(connection: Connection) -> list[str]:
-    """The secrets of every active endpoint as stored, the rotated ones that are still valid too."""
+    """The secrets of every active endpoint as stored, the rotated ones that are still valid too, and those of sources."""
     rows = connection.execute(
         "SELECT unnest(ARRAY[secret, old_secret]) AS secret FROM endpoint WHERE state = 'active'"
+        " UNION ALL SELECT sealed FROM source_secret"
     )
     return [row["secret"] for row in rows if row["secret"] is not None]
 

@@ -119,6 +119,23 @@ def load_secrets(connection: Connection, workspace: int, names: Sequence[str]) -
     return {row["name"]: row["sealed"] for row in rows}
 
 
+def load_sealed(connection: Connection, workspace: int) -> dict[str, str]:
+    """Every sealed secret, by name."""
+    rows = connection.execute(
+        "SELECT name, sealed FROM source_secret WHERE workspace = %s ORDER BY name", (workspace,)
+    )
+    return {row["name"]: row["sealed"] for row in rows}
+
+
+def reseal_secret(connection: Connection, workspace: int, name: str, before: str, sealed: str) -> bool:
+    """Store a secret sealed anew, unless somebody set it meanwhile; whether that was done."""
+    found = connection.execute(
+        "UPDATE source_secret SET sealed = %s WHERE workspace = %s AND name = %s AND sealed = %s",
+        (sealed, workspace, name, before),
+    )
+    return found.rowcount > 0
+
+
 def list_secrets(connection: Connection, workspace: int) -> dict[str, datetime]:
     """When each secret was set, by name."""
     rows = connection.execute(

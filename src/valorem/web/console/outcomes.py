@@ -146,29 +146,42 @@ def _sign(visit: Visit) -> Answer:
         form.get("role", "").strip() or visit.person.role,
         "console",
         visit.person.id,
+        visit.person.email,
     )
     with visit.acting() as tx:
-        signed = outcome_deals.sign_definition(
+        outcome_deals.sign_definition(
             tx, contract, outcome, number=number, digest=form.get("digest", ""), signer=signer
         )
-        after = {"contract": contract, "version": number, "digest": signed.digest}
-        visit.note(tx, visit.deed("outcome.sign", outcome, after=after))
     return Go(_to(visit), f"Version {number} is signed for the vendor.")
 
 
 def _live(visit: Visit) -> Answer:
     number, contract, outcome = _number(visit), visit.path("contract"), visit.path("outcome")
     with visit.acting() as tx:
-        outcome_deals.go_live(tx, contract, outcome, number=number, since=None, proof=visit.person.id)
-        visit.note(tx, visit.deed("outcome.live", outcome, after={"contract": contract, "version": number}))
+        outcome_deals.go_live(
+            tx,
+            contract,
+            outcome,
+            number=number,
+            since=None,
+            proof=visit.person.id,
+            actor=visit.person.email,
+        )
     return Go(_to(visit), f"Version {number} bills from now on.")
 
 
 def _retire(visit: Visit) -> Answer:
     number, contract, outcome = _number(visit), visit.path("contract"), visit.path("outcome")
     with visit.acting() as tx:
-        outcome_deals.retire(tx, contract, outcome, number=number, since=None, proof=visit.person.id)
-        visit.note(tx, visit.deed("outcome.retire", outcome, after={"contract": contract, "version": number}))
+        outcome_deals.retire(
+            tx,
+            contract,
+            outcome,
+            number=number,
+            since=None,
+            proof=visit.person.id,
+            actor=visit.person.email,
+        )
     return Go(_to(visit), f"Version {number} accepts nothing more.")
 
 

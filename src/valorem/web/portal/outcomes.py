@@ -20,6 +20,7 @@ from valorem.engine.invoices import list_invoices
 from valorem.engine.outcome_deals import Signer
 from valorem.engine.outcome_disputes import NewDispute
 from valorem.engine.outcome_reports import Board
+from valorem.engine.portal import customer_actor
 from valorem.store.postgres.outcomes import StoredDispute, StoredReport
 from valorem.web.portal import figures, said
 from valorem.web.portal.site import Answer, Go, Guest, Page, PortalSite
@@ -167,7 +168,12 @@ def _signer(guest: Guest) -> Signer:
     if guest.field("agree") != "yes":
         raise InvalidInputError("say that you have read it", field="agree")
     return Signer(
-        "customer", guest.field("person"), guest.field("role"), "portal", f"portal of {guest.key}"[:200]
+        "customer",
+        guest.field("person"),
+        guest.field("role"),
+        "portal",
+        f"portal of {guest.key}"[:200],
+        customer_actor(guest.key),
     )
 
 
@@ -178,16 +184,8 @@ def _sign(guest: Guest) -> Answer:
         signer = _signer(guest)
         with guest.acting() as tx:
             deal = _deal(tx, guest)
-            signed = deals.sign_definition(
+            deals.sign_definition(
                 tx, deal.contract, deal.outcome, number=number, digest=guest.field("digest"), signer=signer
-            )
-            guest.note(
-                tx,
-                "outcome.sign",
-                deal.outcome,
-                number=signed.number,
-                digest=signed.digest,
-                person=signer.person,
             )
     except NotFoundError:
         raise
@@ -203,9 +201,6 @@ def _sign_report(guest: Guest) -> Answer:
         with guest.acting() as tx:
             deal = _deal(tx, guest)
             deals.sign_report(tx, deal.contract, deal.outcome, guest.field("report"), signer=signer)
-            guest.note(
-                tx, "outcome.sign_report", deal.outcome, report=guest.field("report"), person=signer.person
-            )
     except NotFoundError:
         raise
     except ValoremError as error:
