@@ -6,11 +6,12 @@ from decimal import Decimal
 
 from valorem.core.entitlements.check import Asked, Counted, LimitState, limit_state, used_under
 from valorem.core.entitlements.grants import Grant, Owned
+from valorem.core.entitlements.holds import Held, QuotaHold
 from valorem.core.numbers import ZERO
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
-from valorem.engine.entitlements import Known, counted, find_out, question
-from valorem.store.postgres import limits
+from valorem.engine.entitlements import Known, counted, find_out, held_of, question
+from valorem.store.postgres import limits, quota_holds
 
 _MOST_VALUES = 20
 
@@ -55,30 +56,32 @@ def access_of(tx: Transaction, customer: str) -> list[Access]:
     """
     get_customer(tx, customer)
     known = find_out(tx, customer)
-    return [_access(tx, known, grant) for grant in known.grants.values()]
+    holds = quota_holds.standing(tx.connection, tx.workspace.id, customer, tx.now)
+    return [_access(tx, known, grant, holds) for grant in known.grants.values()]
 
 
-def _access(tx: Transaction, known: Known, grant: Grant) -> Access:
+def _access(tx: Transaction, known: Known, grant: Grant, holds: Sequence[QuotaHold]) -> Access:
     asked = question(tx.connection, tx.workspace.id, known, grant.feature, tx.now)
     found = limits.use(tx.connection, tx.workspace.id, known.subjects, asked.stretches, detail=known.detail)
     under, _ = counted(known, asked, found)
+    held = held_of(known, grant, holds, tx.now)
     feature = known.catalog.features.get(grant.feature)
     meter = known.catalog.meters.get(grant.meter or "")
     name = (feature.name if feature is not None else None) or (meter.name if meter is not None else None)
     standings = [
         standing
         for owned, each in zip(grant.limits, under, strict=True)
-        for standing in _standings(owned, each)
+        for standing in _standings(owned, each, held)
     ]
     unit = meter.unit if meter is not None else None
     return Access(grant.feature, name or grant.feature, grant, unit, tuple(standings))
 
 
-def _standings(owned: Owned, under: Counted) -> Sequence[Standing]:
+def _standings(owned: Owned, under: Counted, held: Held) -> Sequence[Standing]:
     nothing = Asked("", ZERO)
     each = owned.limit.each
     if each is None:
-        return [Standing(limit_state(owned, under, nothing), None)]
+        return [Standing(limit_state(owned, under, nothing, held), None)]
     values = {str(dimensions[each]) for dimensions, _ in under.use if dimensions.get(each) is not None}
 
     def use_of(value: str) -> Decimal:
@@ -86,6 +89,6 @@ def _standings(owned: Owned, under: Counted) -> Sequence[Standing]:
 
     ranked = sorted(values, key=lambda value: (-use_of(value), value))[:_MOST_VALUES]
     return [
-        Standing(limit_state(owned, under, replace(nothing, dimensions={each: value})), value)
+        Standing(limit_state(owned, under, replace(nothing, dimensions={each: value}), held), value)
         for value in ranked
     ]

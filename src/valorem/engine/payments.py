@@ -147,10 +147,16 @@ def ask_for_payment(tx: Transaction, invoice: str, provider: PaymentProvider) ->
     return _asked(tx, invoice, provider.name)
 
 
+def payer_of(tx: Transaction, customer: str) -> str | None:
+    """The provider that knows a customer; None where none does, or several do."""
+    names = payments.load_payer_names(tx.connection, tx.workspace.id, customer)
+    return names[0] if len(names) == 1 else None
+
+
 def ask_payer(tx: Transaction, header: InvoiceHeader) -> PaymentRow | None:
     """Let the provider that knows the customer take what is owed; nobody where none does, or several do."""
-    names = payments.load_payer_names(tx.connection, tx.workspace.id, header.customer)
-    return _asked(tx, header.id, names[0]) if len(names) == 1 else None
+    provider = payer_of(tx, header.customer)
+    return None if provider is None else _asked(tx, header.id, provider)
 
 
 def _asked(tx: Transaction, invoice: str, provider: str) -> PaymentRow:

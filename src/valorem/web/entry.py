@@ -12,8 +12,9 @@ from valorem.engine.audit import Deed
 from valorem.engine.people import check_password, has_people
 from valorem.engine.workspaces import list_workspaces
 from valorem.store.postgres.people import Person
+from valorem.web.page import Page
 from valorem.web.security import address_of
-from valorem.web.site import Answer, Go, Page, Site
+from valorem.web.site import Answer, Go, Site
 
 #: Binds the forms of those who have no session yet; where they come from is checked besides.
 _NOBODY = "nobody yet"

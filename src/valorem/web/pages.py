@@ -17,10 +17,11 @@ from valorem.web.console import add_console
 from valorem.web.entry import Entry
 from valorem.web.live import live_route
 from valorem.web.openid import OpenIdEntry, Provider
+from valorem.web.page import Page
 from valorem.web.portal.routes import portal_routes
 from valorem.web.reference import reference_of
 from valorem.web.render import Templates
-from valorem.web.site import Answer, Page, Site
+from valorem.web.site import Answer, Site
 from valorem.web.standings import Watch
 
 _FOR_EVER = "public, max-age=31536000, immutable"

@@ -2,9 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from valorem import __version__
 from valorem.core.numbers import plain
@@ -14,6 +11,7 @@ from valorem.web.assets import Assets
 from valorem.web.bars import lay_out
 from valorem.web.charts.drawing import Drawing
 from valorem.web.navigation import navigation
+from valorem.web.templating import environment
 
 
 class Templates:
@@ -26,13 +24,7 @@ class Templates:
 
     def __init__(self, assets: Assets, drawing: Drawing) -> None:
         self._drawing = drawing
-        self._environment = Environment(
-            loader=PackageLoader("valorem.web"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._environment = environment("valorem.web", assets, drawing)
         self._environment.filters.update(
             alert=formats.alert_text,
             away=formats.away,
@@ -52,14 +44,11 @@ class Templates:
             plural=formats.plural,
             quantity=formats.quantity,
             rounded=formats.rounded,
-            segment=segment,
             signed=formats.signed,
             signed_money=formats.signed_money,
             span=formats.span,
         )
         self._environment.globals.update(
-            asset=assets.address,
-            draw=drawing.svg,
             lay_out=lay_out,
             languages=locales.OFFERED,
             navigation=navigation,
@@ -71,8 +60,3 @@ class Templates:
         """One page as text."""
         self._drawing.warm()  # whoever sees a page soon sees a chart
         return self._environment.get_template(template).render(values)
-
-
-def segment(text: str) -> str:
-    """Text as one segment of a path."""
-    return quote(text, safe="")

@@ -5,14 +5,13 @@ that the address names. An action is the same for a form: its token and its orig
 must allow it. Errors become a page that says what was wrong and the way out.
 """
 
-import hmac
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import quote, unquote
 
 import anyio.to_thread
 from starlette.requests import Request
@@ -32,22 +31,14 @@ from valorem.engine.people import MAY, Action
 from valorem.engine.sessions import Session, session_of, sign, signing_secret
 from valorem.engine.workspaces import list_workspaces
 from valorem.store.postgres.people import Person
+from valorem.web.forms import read_form, same
 from valorem.web.locales import language_of, spoken
+from valorem.web.page import Page
 from valorem.web.render import Templates
 from valorem.web.security import headers_for, is_https, same_origin
 
 log = logging.getLogger(__name__)
-_MOST_FORM_BYTES = 4 * 1024 * 1024
 _NOTICE = "valorem_notice"
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A template, what fills it, and the answer's status."""
-
-    template: str
-    values: Mapping[str, Any] = field(default_factory=dict)
-    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +182,7 @@ class Site:
     def session(self, request: Request) -> Session | None:
         """Who is signed in."""
         token, _, signature = request.cookies.get(cookie_name(request), "").partition(".")
-        if not token or not _same(signature, sign(self.secret, "session", token)):
+        if not token or not same(signature, sign(self.secret, "session", token)):
             return None
         return session_of(self.engine, token)
 
@@ -216,7 +207,7 @@ class Site:
         Raises:
             ForbiddenError: Always the same.
         """
-        if not same_origin(request) or not _same(form.get("csrf", ""), self.csrf(value)):
+        if not same_origin(request) or not same(form.get("csrf", ""), self.csrf(value)):
             raise ForbiddenError(
                 "this form does not belong to your session",
                 hint="go back, load the page again, and send it once more",
@@ -310,7 +301,7 @@ class Site:
     def _notice(self, request: Request) -> str | None:
         signature, _, text = request.cookies.get(_NOTICE, "").partition(".")
         said = unquote(text)
-        return said if said and _same(signature, sign(self.secret, "notice", said)) else None
+        return said if said and same(signature, sign(self.secret, "notice", said)) else None
 
     def _to_sign_in(self, request: Request) -> Response:
         back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -321,28 +312,6 @@ class Site:
 def problem(error: ValoremError) -> Page:
     """An error as a page."""
     return Page("problem.html", {"error": error}, error.status)
-
-
-async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a URL-encoded form; none of anything else, which is then refused for its missing token."""
-    if (
-        request.headers.get("content-type", "").partition(";")[0].strip()
-        != "application/x-www-form-urlencoded"
-    ):
-        return {}
-    body = await request.body()
-    if len(body) > _MOST_FORM_BYTES:
-        return {}
-    try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=2000, errors="strict")
-    except ValueError:
-        return {}  # no form of ours: it has no token either, so it is refused as any other
-    return {name: value.replace("\r\n", "\n").replace("\0", "") for name, value in pairs}
-
-
-def _same(given: str, right: str) -> bool:
-    """Compare in a time that says nothing of where they differ; what a browser sends may be any text."""
-    return hmac.compare_digest(given.encode("utf-8", "replace"), right.encode("utf-8", "replace"))
 
 
 def cookie_name(request: Request) -> str:

@@ -92,6 +92,9 @@ def _support(text: str) -> str:
 
 Accent = Annotated[str, AfterValidator(_light)]
 Language = Literal["en", "de", "fr", "es", "it", "nl", "pl", "pt", "sv", "he"]
+#: What customers may do themselves besides budgets and notices, and plans that are offered.
+Permission = Literal["seats", "credits", "payments", "billing"]
+PERMISSIONS: tuple[Permission, ...] = ("seats", "credits", "payments", "billing")
 
 
 class PortalSettings(Part):
@@ -107,6 +110,7 @@ class PortalSettings(Part):
         origins: Who may show the portal in a frame, such as ``https://app.example.com``.
         support: Where customers turn to: an e-mail or https address.
         offers: Plans that customers may change to themselves, in the order shown.
+        allows: What else they may do themselves: change seats, buy credits, pay invoices, change their billing details.
         language: For customers whose language is not known.
         names: What values of dimensions are called: ``{"gpt-5.4": "Large model"}``.
     """
@@ -120,6 +124,7 @@ class PortalSettings(Part):
     origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], Field(max_length=20)] = ()
     support: Annotated[str, AfterValidator(_support), Field(max_length=300)] | None = None
     offers: Annotated[tuple[Key, ...], Field(max_length=20)] = ()
+    allows: Annotated[tuple[Permission, ...], Field(max_length=len(PERMISSIONS))] = PERMISSIONS
     language: Language = "en"
     names: Annotated[dict[Words, Words], Field(max_length=500)] = Field(default_factory=dict)
 

@@ -13,7 +13,8 @@ from valorem.engine.catalog import current_catalog
 from valorem.engine.engine import Transaction
 from valorem.engine.overview import customer_names
 from valorem.engine.rules import add_rule, list_rules, remove_rule
-from valorem.web.site import Answer, Go, Page, Site, Visit
+from valorem.web.page import Page
+from valorem.web.site import Answer, Go, Site, Visit
 
 Kind = Literal["webhook", "slack", "email"]
 State = Literal["active", "disabled"]
@@ -77,7 +78,7 @@ def _page(visit: Visit, *, secret: str | None = None, refused: ValoremError | No
 def _meters(tx: Transaction) -> list[str]:
     try:
         return sorted(current_catalog(tx)[1].meters)
-    except ValoremError:
+    except NotFoundError:
         return []  # no catalog has been applied
 
 

@@ -10,8 +10,9 @@ from valorem.engine.catalog import current_catalog
 from valorem.store.postgres.catalogs import CatalogVersion
 from valorem.web.charts.chart import Chart
 from valorem.web.charts.steps import steps_chart
+from valorem.web.page import Page
 from valorem.web.prices import PriceList, price_list
-from valorem.web.site import Answer, Go, Page, Site, Visit
+from valorem.web.site import Answer, Go, Site, Visit
 
 _VERSIONS = 30
 

@@ -13,7 +13,8 @@ from valorem.engine.catalog import CatalogPlan
 from valorem.engine.engine import Transaction
 from valorem.engine.overview import customer_names
 from valorem.engine.proposals import Proposed, propose
-from valorem.web.site import Answer, Go, Page, Site, Visit
+from valorem.web.page import Page
+from valorem.web.site import Answer, Go, Site, Visit
 
 #: Contracts whose money is worked out for the preview; the largest question is answered by the first of them.
 _MOST_PROPOSED = 10

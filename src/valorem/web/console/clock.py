@@ -7,7 +7,8 @@ from valorem.core.time import write_instant
 from valorem.engine.clock import advance_clock, get_clock
 from valorem.engine.overview import Due, customer_names, upcoming
 from valorem.web.formats import day_text, plural
-from valorem.web.site import Answer, Go, Page, Site, Visit
+from valorem.web.page import Page
+from valorem.web.site import Answer, Go, Site, Visit
 
 _NEXT = 10
 

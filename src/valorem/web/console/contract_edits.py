@@ -16,7 +16,8 @@ from valorem.engine.contract_changes import ChangeRequest, change_contract, cont
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.foretelling import ChangePreview, preview_change
-from valorem.web.site import Answer, Go, Page, Site, Visit
+from valorem.web.page import Page
+from valorem.web.site import Answer, Go, Site, Visit
 
 When = Literal["now", "period_end"]
 _MADE = {

@@ -21,8 +21,9 @@ from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.invoices import list_invoices
 from valorem.web.charts.timeline import Stretch, timeline_chart
+from valorem.web.page import Page
 from valorem.web.prices import PriceList, price_list
-from valorem.web.site import Answer, Go, Page, Site, Visit
+from valorem.web.site import Answer, Go, Site, Visit
 
 _PAST_PERIODS, _COMING_PERIODS = 12, 3
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from valorem.core.catalog.catalog import Catalog
-from valorem.core.errors import InvalidInputError, ValoremError
+from valorem.core.errors import InvalidInputError, NotFoundError, ValoremError
 from valorem.core.ids import identity
 from valorem.core.ledger.recharge import RechargeRule
 from valorem.core.numbers import ZERO, exact, parse_decimal, plain
@@ -27,9 +27,10 @@ from valorem.store.postgres import credits as store
 from valorem.web.bars import Part
 from valorem.web.charts.chart import Chart
 from valorem.web.charts.credits import burn_chart
+from valorem.web.page import Page
 from valorem.web.prices import PriceList, price_list
-from valorem.web.render import segment
-from valorem.web.site import Answer, Go, Page, Site, Visit
+from valorem.web.site import Answer, Go, Site, Visit
+from valorem.web.templating import segment
 
 _MOST = 60
 _SOON = timedelta(days=30)
@@ -159,7 +160,7 @@ def _verify(visit: Visit) -> Answer:
 def _catalog(tx: Transaction) -> Catalog:
     try:
         return current_catalog(tx)[1]
-    except ValoremError:
+    except NotFoundError:
         return Catalog()  # no catalog has been applied
 
 

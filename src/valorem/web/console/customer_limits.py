@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from valorem.core.errors import InvalidInputError, ValoremError
+from valorem.core.errors import InvalidInputError, NotFoundError, ValoremError
 from valorem.core.numbers import ONE, parse_decimal, plain
 from valorem.core.time import write_instant
 from valorem.engine.access import Access, access_of
@@ -15,8 +15,9 @@ from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.rules import list_rules
 from valorem.web.edges import Edge, edges_of
-from valorem.web.render import segment
-from valorem.web.site import Answer, Go, Page, Site, Visit
+from valorem.web.page import Page
+from valorem.web.site import Answer, Go, Site, Visit
+from valorem.web.templating import segment
 
 _LATELY = 20
 
@@ -34,7 +35,7 @@ def edges_for(tx: Transaction, customer: str, currency: str) -> tuple[list[Acces
     """What a customer may do, and everything that warns or stops it; nothing before a catalog was applied."""
     try:
         access = access_of(tx, customer)
-    except ValoremError:
+    except NotFoundError:
         return [], []
     return access, edges_of(access, list_budgets(tx, customer), currency)
 
@@ -73,7 +74,7 @@ def _page(visit: Visit, refused: ValoremError | None = None) -> Page:
 def _names(tx: Transaction) -> tuple[Mapping[str, str], Mapping[str, str]]:
     try:
         catalog = current_catalog(tx)[1]
-    except ValoremError:
+    except NotFoundError:
         return {}, {}  # no catalog has been applied
     meters = {key: meter.name or key for key, meter in catalog.meters.items()}
     return meters, {key: feature.name or key for key, feature in catalog.features.items()}

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 from valorem.core.billing.invoice import Line
 from valorem.core.billing.projection import Preview
 from valorem.core.contracts.customer import Customer
-from valorem.core.errors import InvalidInputError, ValoremError
+from valorem.core.errors import InvalidInputError, NotFoundError, ValoremError
 from valorem.core.numbers import ZERO, exact, parse_decimal
 from valorem.engine import customers as verbs
 from valorem.engine.aliases import attach_alias
@@ -27,9 +27,10 @@ from valorem.web.bars import Part
 from valorem.web.charts.chart import Chart
 from valorem.web.charts.usage import usage_chart
 from valorem.web.console.customer_limits import edges_for
-from valorem.web.render import segment
-from valorem.web.site import Answer, Go, Page, Site, Visit
+from valorem.web.page import Page
+from valorem.web.site import Answer, Go, Site, Visit
 from valorem.web.standings import Standing, Standings, Watch
+from valorem.web.templating import segment
 
 _MOST_ROWS = 100
 _SORTS = ("projected", "so_far", "name")
@@ -311,7 +312,7 @@ def _usage(
     version = rows[-1].contract.catalog_version if rows else None
     try:
         catalog = catalog_at(tx, version) if version else current_catalog(tx)[1]
-    except ValoremError:
+    except NotFoundError:
         return None, [], "", "", ()
     priced = list(catalog.plans[rows[-1].contract.plan].prices) if rows else []
     meters = [*priced, *(key for key in catalog.meters if key not in priced)]
@@ -325,8 +326,8 @@ def _usage(
         report = usage(
             tx, customer=customer.key, meter=chosen, by="day", dimensions=(wanted,) if wanted else ()
         )
-    except ValoremError:
-        return None, meters, chosen, wanted, dimensions  # its events cannot be told apart by day
+    except InvalidInputError:
+        return None, meters, chosen, wanted, dimensions  # more days than one answer holds
     chart = usage_chart("usage", meter.name or chosen, report, wanted or None, tx.now)
     return chart, meters, chosen, wanted, dimensions
 

@@ -20,7 +20,8 @@ from valorem.engine.events import FoundEvent, RecordedEvent, browse_events, find
 from valorem.engine.meters import load_meters
 from valorem.engine.overview import LatestEvent, latest_events
 from valorem.store.postgres import meters as meter_store
-from valorem.web.site import Page, Site, Visit
+from valorem.web.page import Page
+from valorem.web.site import Site, Visit
 from valorem.web.standings import Watch
 
 _PAGE = 30

@@ -18,7 +18,8 @@ from valorem.engine.webhooks import list_endpoints
 from valorem.web.charts.chart import Chart
 from valorem.web.charts.money import revenue_chart
 from valorem.web.formats import money_text, plural
-from valorem.web.site import Page, Site, Visit
+from valorem.web.page import Page
+from valorem.web.site import Site, Visit
 from valorem.web.standings import Standing, Standings, Watch
 
 _MOST_CUSTOMERS = 8

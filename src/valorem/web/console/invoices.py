@@ -23,7 +23,8 @@ from valorem.store.postgres.invoices import InvoiceHeader
 from valorem.store.postgres.lives import STATUS_IS
 from valorem.web.charts.money import CAUSE_NAMES, difference_chart, waterfall_chart
 from valorem.web.console import settlement
-from valorem.web.site import Answer, Go, Page, Site, Visit
+from valorem.web.page import Page
+from valorem.web.site import Answer, Go, Site, Visit
 
 _PAGE = 50
 _EVENTS = 50

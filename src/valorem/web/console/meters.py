@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
-from valorem.core.errors import ValoremError
+from valorem.core.errors import NotFoundError, ValoremError
 from valorem.core.metering.event import decode_event
 from valorem.core.metering.meter import Meter
 from valorem.core.metering.read import compile_meter
 from valorem.engine.catalog import current_catalog
 from valorem.engine.engine import Transaction
-from valorem.web.site import Page, Site, Visit
+from valorem.web.page import Page
+from valorem.web.site import Site, Visit
 from valorem.web.standings import Standings, Watch
 
 _EXAMPLE = """{
@@ -75,7 +76,7 @@ def _show(visit: Visit, watch: Watch) -> Page:
 def _meters(tx: Transaction) -> list[Meter]:
     try:
         return list(current_catalog(tx)[1].meters.values())
-    except ValoremError:
+    except NotFoundError:
         return []  # no catalog has been applied; the page says how
 
 

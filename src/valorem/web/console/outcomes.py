@@ -16,8 +16,9 @@ from valorem.engine.customers import get_customer
 from valorem.engine.outcome_deals import Signer
 from valorem.engine.outcome_reports import Board
 from valorem.engine.overview import customer_names
-from valorem.web.render import segment
-from valorem.web.site import Answer, Go, Page, Site, Visit
+from valorem.web.page import Page
+from valorem.web.site import Answer, Go, Site, Visit
+from valorem.web.templating import segment
 
 _MOST_BOARDS = 12
 _MOST_OUTCOMES = 25

@@ -5,13 +5,14 @@ from typing import Any
 
 from starlette.responses import RedirectResponse
 
-from valorem.core.errors import ValoremError
+from valorem.core.errors import NotFoundError, ValoremError
 from valorem.core.portal.colours import contrast
-from valorem.core.portal.settings import DARK, LANGUAGES, LIGHT, PortalSettings
+from valorem.core.portal.settings import DARK, LANGUAGES, LIGHT, PERMISSIONS, PortalSettings
 from valorem.engine import portal
 from valorem.engine.catalog import current_catalog
 from valorem.engine.engine import Transaction
-from valorem.web.site import Answer, Go, Page, Site, Visit
+from valorem.web.page import Page
+from valorem.web.site import Answer, Go, Site, Visit
 
 _PLAIN = ("name", "accent", "accent_dark", "mode", "corners", "support", "language")
 
@@ -37,6 +38,7 @@ def _page(visit: Visit, refused: ValoremError | None = None) -> Page:
         "settings": settings,
         "plans": plans,
         "languages": LANGUAGES,
+        "permissions": PERMISSIONS,
         "contrasts": (contrast(settings.accent, LIGHT[0]), contrast(settings.dark_accent, DARK[0])),
         "form": visit.form or _form(settings),
         "refused": refused,
@@ -47,7 +49,7 @@ def _page(visit: Visit, refused: ValoremError | None = None) -> Page:
 def _plans(tx: Transaction) -> list[str]:
     try:
         return list(current_catalog(tx)[1].plans)
-    except ValoremError:
+    except NotFoundError:
         return []  # no catalog has been applied
 
 
@@ -55,6 +57,7 @@ def _form(settings: PortalSettings) -> dict[str, str]:
     form = {name: str(getattr(settings, name) or "") for name in _PLAIN}
     form["origins"] = "\n".join(settings.origins)
     form["offers"] = "\n".join(settings.offers)
+    form |= {f"allows-{each}": "yes" for each in settings.allows}
     form["names"] = "\n".join(f"{value}: {name}" for value, name in settings.names.items())
     return form
 
@@ -64,6 +67,7 @@ def _save(visit: Visit) -> Answer:
     said: dict[str, Any] = {name: form[name].strip() for name in _PLAIN if form.get(name, "").strip()}
     said["origins"] = _lines(form.get("origins", ""))
     said["offers"] = _lines(form.get("offers", ""))
+    said["allows"] = [each for each in PERMISSIONS if form.get(f"allows-{each}") == "yes"]
     pairs = (line.partition(":") for line in _lines(form.get("names", "")))
     said["names"] = {value.strip(): name.strip() for value, _, name in pairs}
     try:

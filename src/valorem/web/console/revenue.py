@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
-from valorem.core.errors import ValoremError
+from valorem.core.errors import NotFoundError
 from valorem.core.funnel.journeys import NAMES, Funnel
 from valorem.core.insight.cohorts import Billed, Cohort, cohorts_of
 from valorem.core.insight.movements import Movement, movement
@@ -15,7 +15,8 @@ from valorem.engine import overview
 from valorem.engine.catalog import current_catalog
 from valorem.engine.funnel import free_funnel
 from valorem.web.charts.money import revenue_chart
-from valorem.web.site import Page, Site, Visit
+from valorem.web.page import Page
+from valorem.web.site import Site, Visit
 from valorem.web.standings import Standing, Watch
 
 _MONTHS = 12
@@ -118,7 +119,7 @@ def _plans_and_funnel(visit: Visit) -> tuple[Sequence[tuple[str, str]], Funnel |
             plans = [(plan.key, plan.name) for plan in current_catalog(tx)[1].plans.values()]
             asked = visit.query("plan")
             return plans, free_funnel(tx, asked)[0] if asked else None
-        except ValoremError:
+        except NotFoundError:
             return (), None  # no catalog has been applied, or no version in use has that plan
 
 

@@ -5,15 +5,16 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from valorem.core.errors import ValoremError
+from valorem.core.errors import NotFoundError
 from valorem.engine.catalog import current_catalog
 from valorem.engine.credit_notes import get_credit_note
 from valorem.engine.engine import Transaction
 from valorem.engine.overview import Hit, find_names
 from valorem.engine.people import Action
 from valorem.web.navigation import navigation
-from valorem.web.render import segment
-from valorem.web.site import Answer, Go, Page, Site, Visit
+from valorem.web.page import Page
+from valorem.web.site import Answer, Go, Site, Visit
+from valorem.web.templating import segment
 
 _MOST = 30
 #: What can be done from anywhere, for those whose role allows it; each is also a link or a button on a page.
@@ -65,11 +66,11 @@ def _sold(tx: Transaction, visit: Visit, text: str) -> Iterator[dict[str, Any]]:
     try:
         note = get_credit_note(tx, text.upper()).row
         yield {"name": note.number, "kind": "credit note", "to": f"{visit.home}/credit-notes/{note.number}"}
-    except ValoremError:
+    except NotFoundError:
         pass  # it is no number of a note
     try:
         catalog = current_catalog(tx)[1]
-    except ValoremError:
+    except NotFoundError:
         return  # no catalog has been applied
     for plan in catalog.plans.values():
         if text in plan.key.lower() or text in plan.name.lower():

@@ -10,8 +10,9 @@ from valorem.core.errors import InvalidInputError, ValoremError
 from valorem.engine import audit, keys, people, sessions, workspaces
 from valorem.store.postgres.keys import KeyRecord
 from valorem.web.locales import COOKIE, OFFERED
+from valorem.web.page import Page
 from valorem.web.security import is_https
-from valorem.web.site import Answer, Go, Page, Site, Visit
+from valorem.web.site import Answer, Go, Site, Visit
 
 _AUDIT_PAGE = 50
 _YEAR_S = 365 * 86_400

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 from valorem.core.billing.parties import BillingSettings
 from valorem.core.errors import InvalidInputError, ValoremError
 from valorem.engine.settings import get_billing_settings, set_billing_settings
-from valorem.web.site import Answer, Go, Page, Site, Visit
+from valorem.web.page import Page
+from valorem.web.site import Answer, Go, Site, Visit
 
 
 def add(site: Site) -> None:

@@ -19,8 +19,9 @@ from valorem.engine.printing import printed_invoice, printed_note
 from valorem.engine.settling import Standing
 from valorem.store.postgres.invoices import InvoiceHeader
 from valorem.store.postgres.payments import PaymentRow
-from valorem.web.render import segment
-from valorem.web.site import Answer, Go, Page, Site, Visit
+from valorem.web.page import Page
+from valorem.web.site import Answer, Go, Site, Visit
+from valorem.web.templating import segment
 
 _PAGE = 50
 

@@ -5,20 +5,22 @@ from datetime import timedelta
 from decimal import Decimal
 
 from valorem.core.calendar import local_date
-from valorem.core.errors import ValoremError
+from valorem.core.errors import InvalidInputError
 from valorem.core.ledger.forecast import Forecast
 from valorem.core.ledger.statement import StatementLine, change_of
 from valorem.core.numbers import ZERO, exact
 from valorem.core.periods import Interval
 from valorem.engine.credits.accounts import read_book
-from valorem.engine.credits.reading import Balance, balances, credit_burn, credit_forecast, credit_statement
+from valorem.engine.credits.reading import Balance, credit_burn, credit_forecast, credit_statement
 from valorem.engine.engine import Transaction
 from valorem.store.postgres.credits import Place
+from valorem.web.page import Page
 from valorem.web.portal import figures
+from valorem.web.portal.buying import offers_to
 from valorem.web.portal.charts.burn import burn_chart
 from valorem.web.portal.charts.frame import Point, PortalChart
 from valorem.web.portal.said import grant_sources, line_kinds
-from valorem.web.portal.site import Guest, Page, PortalSite
+from valorem.web.portal.site import Guest, PortalSite
 
 _BACK = timedelta(days=35)
 
@@ -44,15 +46,13 @@ def add(site: PortalSite) -> None:
 
 def _show(guest: Guest) -> Page:
     with guest.reading() as tx:
-        try:
-            found = balances(tx, guest.key)
-        except ValoremError:
-            found = []
-        accounts = [_account(tx, guest, each) for each in found]
+        accounts = [_account(tx, guest, each) for each in figures.credits_of(tx, guest)]
+        offers = offers_to(tx, guest)
         now = tx.now
     values = {
         "here": "credits",
         "accounts": accounts,
+        "offers": offers,
         "now": now,
         "zone": guest.customer.zone,
         "share": figures.share,
@@ -74,7 +74,7 @@ def _account(tx: Transaction, guest: Guest, balance: Balance) -> Account:
     try:
         over, burn = credit_burn(tx, guest.key, balance.credit, by=by)
         lines = credit_statement(tx, guest.key, balance.credit).lines
-    except ValoremError:
+    except InvalidInputError:
         pass  # its period begins this instant: nothing has happened yet
     points = _points(tx, guest, balance)
     chart = None

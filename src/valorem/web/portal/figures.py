@@ -12,7 +12,7 @@ from valorem.core.billing.schedule import contract_period, period_index_at
 from valorem.core.calendar import add_days, local_date, start_of_day
 from valorem.core.catalog.plans import Plan
 from valorem.core.contracts.contract import Contract
-from valorem.core.errors import ValoremError
+from valorem.core.errors import NotFoundError, ValoremError
 from valorem.core.metering.measured import Measured
 from valorem.core.metering.meter import Meter
 from valorem.core.numbers import ONE, ZERO, exact
@@ -100,6 +100,18 @@ def running(tx: Transaction, guest: Guest, *, previews: bool = True) -> list[Run
         for each in reversed(contracts_of(tx, guest))
         if each.start <= tx.now and (each.end is None or tx.now < each.end)
     ]
+
+
+def running_one(tx: Transaction, guest: Guest) -> Running:
+    """The contract that started last of those that run.
+
+    Raises:
+        NotFoundError: Where none runs.
+    """
+    found = running(tx, guest, previews=False)
+    if not found:
+        raise NotFoundError("no contract runs")
+    return found[0]
 
 
 def _running(tx: Transaction, contract: Contract, *, preview: bool) -> Running:
@@ -223,7 +235,7 @@ def limits_of(tx: Transaction, guest: Guest) -> list[Access]:
     """What the customer may do; nothing before a catalog was applied."""
     try:
         return access_of(tx, guest.key)
-    except ValoremError:
+    except NotFoundError:
         return []
 
 
@@ -231,7 +243,7 @@ def credits_of(tx: Transaction, guest: Guest) -> list[Balance]:
     """The balances; none where there are no credits."""
     try:
         return balances(tx, guest.key)
-    except ValoremError:
+    except NotFoundError:
         return []
 
 

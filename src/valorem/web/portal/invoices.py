@@ -2,13 +2,19 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
 
 from valorem.core.billing.explain import shortened
 from valorem.core.billing.invoice import Invoice
-from valorem.core.errors import NotFoundError, UnprocessableError, ValoremError
+from valorem.core.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    UnprocessableError,
+    ValoremError,
+)
 from valorem.core.insight.difference import Difference, difference_of
 from valorem.core.numbers import ZERO, exact, plain
 from valorem.core.time import write_instant
@@ -19,10 +25,12 @@ from valorem.engine.engine import Transaction
 from valorem.engine.invoices import StoredInvoice, explain_line, get_invoice, list_invoices
 from valorem.engine.printing import printed_invoice
 from valorem.store.postgres.invoices import InvoiceHeader
+from valorem.web.page import Page
 from valorem.web.portal import figures, said
 from valorem.web.portal.charts.difference import cause_names, difference_chart
 from valorem.web.portal.charts.waterfall import waterfall_chart
-from valorem.web.portal.site import Answer, Guest, Page, PortalSite
+from valorem.web.portal.paying import pay, paying
+from valorem.web.portal.site import Answer, Go, Guest, PortalSite
 from valorem.web.portal.usage import csv_file
 
 _PAGE = 24
@@ -35,6 +43,7 @@ def add(site: PortalSite) -> None:
     """Add the pages."""
     site.page("/invoices", _list)
     site.page("/invoices/{number}", _show)
+    site.action("/invoices/{number}/pay", _pay)
     site.page("/invoices/{number}/file.pdf", _pdf)
     site.page("/invoices/{number}/lines/{line:int}", _line)
     site.page("/invoices/{number}/lines/{line:int}/events.csv", _line_csv)
@@ -72,10 +81,29 @@ def _own(tx: Transaction, guest: Guest) -> StoredInvoice:
 
 
 def _show(guest: Guest) -> Page:
+    return _page(guest)
+
+
+def _pay(guest: Guest) -> Answer:
+    """Ask for the payment of what is owed; a button that is hit twice asks once."""
+    guest.check_allowed("payments")
+    number = quote(guest.path("number"), safe="")
+    try:
+        with guest.acting() as tx:
+            pay(tx, guest, _own(tx, guest))
+    except ConflictError:
+        pass  # it is under way, and the page says so
+    except UnprocessableError as error:
+        return _page(guest, error)
+    return Go(f"{guest.home}/invoices/{number}", "payment_asked")
+
+
+def _page(guest: Guest, refused: ValoremError | None = None) -> Page:
     with guest.reading() as tx:
         stored = _own(tx, guest)
         header, invoice = stored.header, stored.invoice
         (standing,) = settling.standings(tx, [header])
+        how = paying(tx, guest, stored) if standing.life.owed > 0 else None
         compared = _compared(tx, stored)
         zone = _zone(tx, guest, stored)
         now = tx.now
@@ -87,6 +115,8 @@ def _show(guest: Guest) -> Page:
         "invoice": invoice,
         "lines": list(enumerate(invoice.lines, 1)),
         "standing": standing,
+        "paying": how,
+        "refused": refused,
         "total": invoice.total if header.total is None else header.total,
         "settlement": stored.settled.settlement if stored.settled else None,
         "waterfall": waterfall_chart(guest.words, steps, invoice.currency, due) if len(steps) > 1 else None,
@@ -100,7 +130,7 @@ def _show(guest: Guest) -> Page:
         "zone": zone,
         "now": now,
     }
-    return Page("invoice.html", values)
+    return Page("invoice.html", values, 200 if refused is None else refused.status)
 
 
 def _zone(tx: Transaction, guest: Guest, stored: StoredInvoice) -> str:
@@ -216,8 +246,8 @@ def _pdf(guest: Guest) -> Response:
     name = document.number.replace('"', "")
     try:
         content = render_pdf(document, language)
-    except ValoremError:
-        content = render_pdf(document, locale)
+    except InvalidInputError:
+        content = render_pdf(document, locale)  # documents are not written in this language
     return Response(
         content,
         media_type="application/pdf",

@@ -15,8 +15,9 @@ from valorem.engine.budgeting import BudgetState
 from valorem.engine.engine import Transaction
 from valorem.engine.invoices import list_invoices
 from valorem.store.postgres.webhooks import Endpoint
+from valorem.web.page import Page
 from valorem.web.portal import figures, said
-from valorem.web.portal.site import Answer, Go, Guest, Page, PortalSite
+from valorem.web.portal.site import Answer, Go, Guest, PortalSite
 
 _TOLD = 20
 _WINDOWS = ("billing period", "month", "week", "day")

@@ -22,8 +22,9 @@ from valorem.engine.outcome_disputes import NewDispute
 from valorem.engine.outcome_reports import Board
 from valorem.engine.portal import customer_actor
 from valorem.store.postgres.outcomes import StoredDispute, StoredReport
+from valorem.web.page import Page
 from valorem.web.portal import figures, said
-from valorem.web.portal.site import Answer, Go, Guest, Page, PortalSite
+from valorem.web.portal.site import Answer, Go, Guest, PortalSite
 
 _MOST_SHOWN = 100
 _MOST_DATA = 4000
@@ -77,7 +78,7 @@ def _board(tx: Transaction, contract: str, outcome: str) -> Board | None:
         return reports.show_board(tx, contract, outcome)
     except NotFoundError:
         return None  # nothing of it is in force
-    except ValoremError:
+    except InvalidInputError:
         return None  # the contract has not begun
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from valorem.core.billing.schedule import period_index_at
-from valorem.core.errors import ValoremError
+from valorem.core.errors import InvalidInputError
 from valorem.core.insight.difference import Difference, difference_of
 from valorem.engine import settling
 from valorem.engine.alerts import list_crossings
@@ -12,12 +12,13 @@ from valorem.engine.budgets import list_budgets
 from valorem.engine.engine import Transaction
 from valorem.engine.invoices import get_invoice, list_invoices
 from valorem.store.postgres.invoices import InvoiceHeader
+from valorem.web.page import Page
 from valorem.web.portal import figures
 from valorem.web.portal.charts.difference import difference_chart
 from valorem.web.portal.charts.spend import spend_chart
 from valorem.web.portal.figures import Running
 from valorem.web.portal.said import budget_edge, crossing_text, standing_word
-from valorem.web.portal.site import Guest, Page, PortalSite
+from valorem.web.portal.site import Guest, PortalSite
 
 _RECENT = 3
 _LOOKED_BACK = 12
@@ -120,6 +121,6 @@ def _changed(tx: Transaction, running: Running) -> Changed | None:
             continue
         try:
             return Changed(each, difference_of(before, running.preview.projected))
-        except ValoremError:
+        except InvalidInputError:
             return None  # they are of different kinds
     return None

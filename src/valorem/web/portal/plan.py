@@ -1,30 +1,27 @@
-"""Plan: what do I have, what else is there, what would it cost; and changing to it, with the money seen before."""
+"""Plan: what do I have, what else is there, what would it cost."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from valorem.core.billing.schedule import contract_period, period_index_at
 from valorem.core.catalog.catalog import Catalog
 from valorem.core.catalog.plans import Plan
 from valorem.core.contracts.contract import Contract
-from valorem.core.contracts.edits import SetPlan
 from valorem.core.contracts.effective import in_currency
 from valorem.core.entitlements.limits import Limit
-from valorem.core.errors import ForbiddenError, InvalidInputError, NotFoundError, ValoremError
-from valorem.core.ids import identity
+from valorem.core.errors import InvalidInputError, ValoremError
 from valorem.core.numbers import ZERO, parse_decimal, plain
 from valorem.engine.catalog import catalog_at, current_catalog
-from valorem.engine.contract_changes import ChangeRequest, change_contract
 from valorem.engine.engine import Transaction
-from valorem.engine.foretelling import ChangePreview, preview_change
-from valorem.engine.portal import customer_actor
 from valorem.engine.terms import terms_for
 from valorem.engine.what_if import Entry, Estimate, WhatIf, estimate, past_cost, what_if
+from valorem.web.page import Page
 from valorem.web.portal import figures, said
-from valorem.web.portal.figures import Running
+from valorem.web.portal.figures import Running, running_one
 from valorem.web.portal.pricing import PriceText, price_text
-from valorem.web.portal.site import Answer, Go, Guest, Page, PortalSite
+from valorem.web.portal.site import Guest, PortalSite
 
 _PERIODS = 3
 
@@ -76,8 +73,6 @@ def add(site: PortalSite) -> None:
     """Add the pages."""
     site.page("/plan", _show)
     site.page("/plan/calculator", _calculator)
-    site.page("/plan/change", _preview)
-    site.action("/plan/change", _change)
 
 
 def _show(guest: Guest) -> Page:
@@ -88,6 +83,7 @@ def _show(guest: Guest) -> Page:
         periods: list[str] = []
         prices: tuple[PriceText, ...] = ()
         facts: Facts | None = None
+        seats: dict[str, Decimal] = {}
         if running:
             first = running[0]
             standing = first.contract.standing_at(now)
@@ -106,16 +102,23 @@ def _show(guest: Guest) -> Page:
                 for each in terms.priced
             )
             offers, periods = _offers(tx, guest, first)
+            seats = seats_of(terms.plan, first.contract, now)
     values = {
         "here": "plan",
         "running": running,
         "facts": facts,
         "prices": prices,
+        "seats": seats,
         "offers": offers,
         "periods": periods,
         "now": now,
     }
     return Page("plan.html", values)
+
+
+def seats_of(plan: Plan, contract: Contract, at: datetime) -> dict[str, Decimal]:
+    """What the plan charges for each of, and how many of it there are."""
+    return {fee.per: contract.seats_at(fee.per, at) for fee in plan.fees.values() if fee.per is not None}
 
 
 def _offers(tx: Transaction, guest: Guest, running: Running) -> tuple[list[Offer], list[str]]:
@@ -200,13 +203,6 @@ def _limit_text(guest: Guest, limit: Limit, catalog: Catalog, key: str) -> str:
     return f"{guest.words.quantity_text(limit.max)} {_unit(catalog, key)} {window}".replace("  ", " ")
 
 
-def _running(tx: Transaction, guest: Guest) -> Running:
-    running = figures.running(tx, guest, previews=False)
-    if not running:
-        raise NotFoundError("no contract runs")
-    return running[0]
-
-
 def _choices(guest: Guest, running: Running, tx: Transaction) -> Mapping[str, int]:
     """The plans that can be calculated: the customer's own and those on offer, with their catalog versions."""
     standing = running.contract.standing_at(tx.now)
@@ -221,7 +217,7 @@ def _choices(guest: Guest, running: Running, tx: Transaction) -> Mapping[str, in
 def _calculator(guest: Guest) -> Page:
     refused: ValoremError | None = None
     with guest.reading() as tx:
-        running = _running(tx, guest)
+        running = running_one(tx, guest)
         choices = _choices(guest, running, tx)
         names = {key: catalog_at(tx, version).plan(key).name or key for key, version in choices.items()}
         standing = running.contract.standing_at(tx.now)
@@ -305,67 +301,3 @@ def _beside(
             continue  # nothing of it is priced there by what is known
         found.append((catalog_at(tx, version).plan(key).name or key, estimate(other, theirs)))
     return found
-
-
-def _request(guest: Guest, tx: Transaction, plan: str, once: str) -> tuple[Running, ChangeRequest]:
-    running = _running(tx, guest)
-    version, catalog = current_catalog(tx)
-    standing = running.contract.standing_at(tx.now)
-    if plan not in guest.settings.offers or plan not in catalog.plans or plan == standing.plan:
-        raise ForbiddenError("this plan is not offered here", field="plan")
-    change = SetPlan(plan=plan, catalog_version=version)
-    return running, ChangeRequest(
-        (change,), reason="chosen in the portal", id=f"portal_{once}" if once else None
-    )
-
-
-def _preview(guest: Guest) -> Page:
-    """The invoices to come without and with the change, to the cent; it is made, looked at, and undone."""
-    return _change_page(guest, guest.query("plan"))
-
-
-def _change_page(guest: Guest, plan: str, refused: ValoremError | None = None) -> Page:
-    preview: ChangePreview | None = None
-    with guest.acting() as tx:  # it locks the contract; nothing of it stays
-        running, request = _request(guest, tx, plan, "")
-        name = current_catalog(tx)[1].plan(plan).name or plan
-        try:
-            preview = preview_change(tx, running.contract.id, request, customer_actor(guest.key))
-        except ValoremError as error:
-            refused = refused or error
-        now = tx.now
-    values = {
-        "here": "plan",
-        "running": running,
-        "plan": plan,
-        "name": name,
-        "preview": preview,
-        "once": identity(guest.csrf, plan, now.isoformat()).hex(),
-        "refused": refused,
-        "now": now,
-    }
-    return Page("plan_change.html", values, 200 if refused is None else refused.status)
-
-
-def _change(guest: Guest) -> Answer:
-    plan, once = guest.field("plan"), guest.field("once")
-    if not once.isalnum() or len(once) > 64:
-        raise InvalidInputError("load the page again", field="once")
-    try:
-        with guest.acting() as tx:
-            if _running(tx, guest).contract.standing_at(tx.now).plan == plan:
-                return Go(f"{guest.home}/plan", "plan_changed")  # the button was hit twice
-            running, request = _request(guest, tx, plan, once)
-            changed = change_contract(tx, running.contract.id, request, customer_actor(guest.key))
-            guest.note(
-                tx,
-                "plan.change",
-                changed.row.contract.id,
-                plan=plan,
-                effective=changed.edit.effective.isoformat(),
-            )
-    except ForbiddenError:
-        raise
-    except ValoremError as error:
-        return _change_page(guest, plan, error)
-    return Go(f"{guest.home}/plan", "plan_changed")

@@ -3,20 +3,17 @@
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
 from valorem.core.calendar import local_date
-from valorem.core.numbers import plain
 from valorem.core.portal.settings import LANGUAGES
 from valorem.web.assets import Assets
 from valorem.web.charts.drawing import Drawing
 from valorem.web.portal.words import Words, own_name
-
-_IMPORTED = "jinja2.ext.i18n"
+from valorem.web.templating import environment
 
 
 class PortalTemplates:
@@ -29,29 +26,15 @@ class PortalTemplates:
 
     def __init__(self, assets: Assets, drawing: Drawing) -> None:
         self._drawing = drawing
-        self._environment = Environment(
-            loader=PackageLoader("valorem.web.portal"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            extensions=[_IMPORTED],
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.globals.update(
-            asset=assets.address, draw=drawing.svg, languages=[(key, own_name(key)) for key in LANGUAGES]
-        )
-        self._environment.filters.update(local=local_date, number=Decimal, plain=plain, segment=segment)
+        self._environment = environment("valorem.web.portal", assets, drawing, ["jinja2.ext.i18n"])
+        self._environment.globals.update(languages=[(key, own_name(key)) for key in LANGUAGES])
+        self._environment.filters.update(local=local_date, number=Decimal)
 
     def render(self, template: str, words: Words, values: Mapping[str, Any]) -> str:
         """One page as text, in a language."""
         self._drawing.warm()
         said = {"f": words, "gettext": _one(words), "ngettext": _many(words)}
         return self._environment.get_template(template).render({**values, **said})
-
-
-def segment(text: str) -> str:
-    """Text as one segment of a path."""
-    return quote(text, safe="")
 
 
 def _one(words: Words) -> Callable[..., Markup]:

@@ -7,8 +7,19 @@ from starlette.routing import BaseRoute
 from valorem.engine.engine import Engine
 from valorem.web.assets import Assets
 from valorem.web.charts.drawing import Drawing
+from valorem.web.portal import (
+    billing,
+    buying,
+    entry,
+    invoices,
+    limits,
+    outcomes,
+    overview,
+    plan,
+    plan_changes,
+    usage,
+)
 from valorem.web.portal import credits as prepaid
-from valorem.web.portal import entry, invoices, limits, outcomes, overview, plan, usage
 from valorem.web.portal.live import live_route
 from valorem.web.portal.render import PortalTemplates
 from valorem.web.portal.site import PortalSite
@@ -27,6 +38,6 @@ def portal_routes(
     """
     site = PortalSite(engine, PortalTemplates(assets, drawing))
     entry.add(site, assets)
-    for group in (overview, usage, prepaid, limits, invoices, plan, outcomes):
+    for group in (overview, usage, prepaid, buying, limits, invoices, plan, plan_changes, billing, outcomes):
         group.add(site)
     return [*site.routes, live_route(site, stopped)]

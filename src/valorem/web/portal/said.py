@@ -19,6 +19,10 @@ NOTICES = (
     "notice_set",
     "notice_removed",
     "plan_changed",
+    "seats_changed",
+    "credits_bought",
+    "payment_asked",
+    "billing_changed",
     "signed",
     "dispute_opened",
 )
@@ -32,6 +36,10 @@ def notice(words: Words, done: str) -> str | None:
         "notice_set": words.say("From now on we write to this address."),
         "notice_removed": words.say("We no longer write to this address."),
         "plan_changed": words.say("Your plan is changed. The next invoice says what it comes to."),
+        "seats_changed": words.say("Changed. The next invoice says what it comes to."),
+        "credits_bought": words.say("Bought. The invoice is among yours."),
+        "payment_asked": words.say("Your payment is on its way. This page says when it has arrived."),
+        "billing_changed": words.say("Your billing details are changed. The next invoice carries them."),
         "signed": words.say("Signed. Your name, the time and the text's fingerprint are kept with it."),
         "dispute_opened": words.say("Your dispute is open. While it is, these results are not due."),
     }.get(done)
@@ -100,11 +108,12 @@ def who_raises(words: Words, state: LimitState) -> str:
 
 def standing_word(words: Words, state: LimitState) -> tuple[str, str]:
     """How near a limit is, as a word and its tone."""
+    taken = state.used + state.held
     if state.over:
         return words.say("passed"), "bad"
-    if state.most and state.used >= state.most:
+    if state.most and taken >= state.most:
         return words.say("reached"), "bad"
-    if state.most and state.used * 5 >= state.most * 4:
+    if state.most and taken * 5 >= state.most * 4:
         return words.say("near"), "warn"
     return words.say("fine"), "good"
 

@@ -4,11 +4,10 @@ Every address lies under ``/portal/PLACE``: the place is made from workspace and
 So several customers' portals can be open in one browser, and a session opens the one place it is for, nothing else.
 """
 
-import hmac
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, TypeAlias
 
@@ -19,8 +18,8 @@ from starlette.routing import BaseRoute, Route
 
 from valorem.core.billing.parties import Seller
 from valorem.core.contracts.customer import Customer
-from valorem.core.errors import ForbiddenError, ValoremError
-from valorem.core.portal.settings import PortalSettings
+from valorem.core.errors import ForbiddenError, InvalidInputError, ValoremError
+from valorem.core.portal.settings import Permission, PortalSettings
 from valorem.core.workspace import Workspace
 from valorem.engine.audit import Deed, record
 from valorem.engine.customers import get_customer
@@ -36,13 +35,14 @@ from valorem.engine.portal import (
 )
 from valorem.engine.sessions import sign, signing_secret
 from valorem.engine.settings import get_billing_settings
+from valorem.web.forms import read_form, same
+from valorem.web.page import Page
 from valorem.web.portal.pace import Pace
 from valorem.web.portal.render import PortalTemplates
 from valorem.web.portal.said import error_text, line_text, notice
 from valorem.web.portal.theme import Theme
 from valorem.web.portal.words import Words, accepted, chosen, words_of
 from valorem.web.security import is_https, same_origin
-from valorem.web.site import read_form
 
 log = logging.getLogger(__name__)
 _THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
@@ -50,15 +50,6 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A template, what fills it, and the answer's status."""
-
-    template: str
-    values: Mapping[str, Any] = field(default_factory=dict)
-    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +119,26 @@ class Guest:
         """A field of the form, without blanks around it."""
         return self.form.get(name, "").strip()
 
+    def once(self) -> str:
+        """The form's own id, under which what it does is done once, however often it is sent.
+
+        Raises:
+            InvalidInputError: Where our page did not write it.
+        """
+        once = self.field("once")
+        if not once.isalnum() or len(once) > 64:
+            raise InvalidInputError("load the page again", field="once")
+        return once
+
+    def check_allowed(self, permission: Permission) -> None:
+        """Refuse what the vendor does not let customers do themselves.
+
+        Raises:
+            ForbiddenError: Always the same.
+        """
+        if permission not in self.settings.allows:
+            raise ForbiddenError("this is not done here", hint="ask us")
+
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """One transaction that sees one instant and writes nothing."""
@@ -140,10 +151,12 @@ class Guest:
         with self.engine.transaction(self.workspace.id) as tx:
             yield tx
 
-    def note(self, tx: Transaction, action: str, obj: str, **after: Any) -> None:
+    def note(
+        self, tx: Transaction, action: str, obj: str, *, before: Mapping[str, Any] | None = None, **after: Any
+    ) -> None:
         """Write what the customer does to the audit log, in the transaction that does it."""
         request_id = str(self.request.scope.get("state", {}).get("request_id", ""))
-        deed = Deed(customer_actor(self.key), action, obj, after=after or None, request_id=request_id)
+        deed = Deed(customer_actor(self.key), action, obj, before, after or None, request_id)
         record(tx.connection, self.workspace.id, deed, self.engine.real_now())
 
 
@@ -215,10 +228,10 @@ class PortalSite:
         """
         place = request.path_params["place"]
         token, _, signature = request.cookies.get(cookie_name(request, place), "").partition(".")
-        if not token or not _same(signature, sign(self.secret, "session", token)):
+        if not token or not same(signature, sign(self.secret, "session", token)):
             raise PortalEndedError
         session = portal_session_of(self.engine, token)
-        if not _same(place, self.place(session.workspace, session.customer)):
+        if not same(place, self.place(session.workspace, session.customer)):
             raise PortalEndedError(session.origin)
         return session
 
@@ -273,7 +286,7 @@ class PortalSite:
             )
 
     def _check_form(self, request: Request, guest: Guest) -> None:
-        if not same_origin(request) or not _same(guest.form.get("csrf", ""), guest.csrf):
+        if not same_origin(request) or not same(guest.form.get("csrf", ""), guest.csrf):
             raise ForbiddenError("this form does not belong to your session", hint="load the page again")
         check_may_change(guest.session)
 
@@ -357,7 +370,3 @@ def cookie_name(request: Request, place: str) -> str:
 
 def _is_this_machine(request: Request) -> bool:
     return request.headers.get("host", "").rpartition(":")[0] in _THIS_MACHINE
-
-
-def _same(given: str, right: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "replace"), right.encode("utf-8", "replace"))

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from valorem.core.billing.invoice import Line
 from valorem.core.billing.schedule import contract_period, period_index_at
 from valorem.core.billing.terms import PricedMeter
-from valorem.core.errors import ValoremError
+from valorem.core.errors import NotFoundError
 from valorem.core.metering.event import Event
 from valorem.core.metering.measured import Measured
 from valorem.core.metering.read import compile_meter
@@ -24,10 +24,11 @@ from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.terms import terms_for
 from valorem.engine.usage import UsageReport, usage
+from valorem.web.page import Page
 from valorem.web.portal import figures
 from valorem.web.portal.charts.usage import usage_chart
 from valorem.web.portal.figures import Running
-from valorem.web.portal.site import Guest, Page, PortalSite
+from valorem.web.portal.site import Guest, PortalSite
 
 _EVENTS = 50
 _MOST_EVENTS = 5000
@@ -122,8 +123,8 @@ def _report(tx: Transaction, guest: Guest, chosen: _Chosen, *, by_day: bool) -> 
             else (),
             contract=chosen.running.contract.id,
         )
-    except ValoremError:
-        return None  # its events cannot be told apart by day
+    except NotFoundError:
+        return None  # the catalog version of the contract does not have the meter
 
 
 def _plain_names(tx: Transaction, chosen: _Chosen) -> Sequence[str]:
@@ -198,8 +199,8 @@ def _before(tx: Transaction, guest: Guest, chosen: _Chosen) -> Decimal | None:
             end=end,
             contract=contract.id,
         )
-    except ValoremError:
-        return None
+    except NotFoundError:
+        return None  # the catalog version of the contract does not have the meter
     return found.total or ZERO
 
 

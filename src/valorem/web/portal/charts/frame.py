@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import get_day_names, get_month_names
 
 from valorem.web.charts.chart import Chart
-from valorem.web.portal.words import Words, words_of
+from valorem.web.portal.words import words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,6 @@ class Edge:
 
     amount: Decimal
     label: str
-
-
-def signed(words: Words, amount: Decimal, currency: str) -> str:
-    """An amount with its sign, as the customer writes money."""
-    return f"{'+' if amount > 0 else '−'}{words.money_text(abs(amount), currency)}"
 
 
 def local_time(at: datetime, zone: str) -> str:
