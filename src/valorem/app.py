@@ -144,7 +144,9 @@ def assemble(
             log.warning("a source was still being read; its next reading goes on from the last page kept")
 
     app = create_app(engine, ingestor, metrics=metrics, lifespan=lifespan, loopback=loopback)
-    app.router.routes.extend(pages(engine, app.openapi, app.state.draining.is_set, provider=provider))
+    app.router.routes.extend(
+        pages(engine, app.openapi, app.state.draining.is_set, app.state.heard, provider=provider)
+    )
     return app
 
 

@@ -15,7 +15,17 @@ import httpx
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Error,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from tests.api.conftest import CATALOG, bearer
 from tests.web.console import OWNER, PASSWORD
@@ -225,10 +235,39 @@ def signed_in(chromium: Browser, site: Site) -> Any:
     return state
 
 
+Mode = tuple[bool, bool]
+
+
+@pytest.fixture(scope="module")
+def browsers(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[[Mode], BrowserContext]]:
+    """One browser window for each kind of visitor: what it has loaded once, such as the charts' library, it keeps."""
+    kept: dict[Mode, BrowserContext] = {}
+
+    def window(mode: Mode) -> BrowserContext:
+        if mode not in kept:
+            signed_in, scripts = mode
+            state = request.getfixturevalue("signed_in") if signed_in else None
+            kept[mode] = new_context(chromium, storage_state=state, java_script_enabled=scripts)
+        return kept[mode]
+
+    yield window
+    for context in kept.values():
+        context.close()
+
+
+def new_context(chromium: Browser, **given: Any) -> BrowserContext:
+    context = chromium.new_context(**given)
+    context.set_default_timeout(PATIENCE_MS)
+    return context
+
+
 @pytest.fixture
-def open_page(chromium: Browser, site: Site, request: pytest.FixtureRequest) -> Iterator[Opens]:
-    """Opens a watched page in a mode; signed in, unless told otherwise."""
-    contexts = []
+def open_page(chromium: Browser, browsers: Callable[[Mode], BrowserContext], site: Site) -> Iterator[Opens]:
+    """Opens a watched page in a mode; signed in, unless told otherwise.
+
+    With ``own`` it is in a window of its own, for what changes cookies or the window itself.
+    """
+    close: list[BrowserContext | Page] = []
 
     def open_(
         theme: str = "light",
@@ -237,18 +276,21 @@ def open_page(chromium: Browser, site: Site, request: pytest.FixtureRequest) -> 
         *,
         signed_in: bool = True,
         scripts: bool = True,
+        own: bool = False,
+        **given: Any,
     ) -> Watched:
-        width, height = SIZES[size]
-        context = chromium.new_context(
-            color_scheme="dark" if theme == "dark" else "light",
-            viewport={"width": width, "height": height},
-            locale=language,
-            java_script_enabled=scripts,
-            storage_state=request.getfixturevalue("signed_in") if signed_in else None,
-        )
-        context.set_default_timeout(PATIENCE_MS)
-        contexts.append(context)
+        if own or given:
+            state = browsers((True, True)).storage_state() if signed_in else None
+            context = new_context(chromium, storage_state=state, java_script_enabled=scripts, **given)
+            close.append(context)
+        else:
+            context = browsers((signed_in, scripts))
         page = context.new_page()
+        close.append(page)
+        width, height = SIZES[size]
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+        page.set_extra_http_headers({"Accept-Language": language})
         watched = Watched(page, site.url)
         page.on("console", watched.note_said)
         page.on("pageerror", watched.note_error)
@@ -257,8 +299,8 @@ def open_page(chromium: Browser, site: Site, request: pytest.FixtureRequest) -> 
         return watched
 
     yield open_
-    for context in contexts:
-        context.close()
+    for each in reversed(close):
+        each.close()
 
 
 @pytest.fixture
@@ -276,6 +318,7 @@ def in_every_mode(open_page: Opens) -> Callable[[str, str], None]:
                 assert re.search(r"\.\d\d$", shown.first.inner_text().strip()) is None
             watched.check()
             assert serious_faults(watched.page) == []
+            watched.page.close()
 
     return look
 

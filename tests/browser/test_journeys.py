@@ -7,13 +7,21 @@ from decimal import Decimal
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OTHER_MODES, Opens, Site, serious_faults
+from tests.browser.conftest import OTHER_MODES, Opens, Sandbox, Site, serious_faults
 from tests.web.console import OWNER, PASSWORD
 from valorem.core.numbers import plain
 from valorem.engine.sessions import make_link
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 Modes = Callable[[str, str], None]
+
+
+@pytest.fixture(scope="module")
+def quiet(site: Site) -> Sandbox:
+    """A sandbox that is only looked at."""
+    return site.sandbox()
+
+
 PAYLOAD = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
 
@@ -235,8 +243,8 @@ def test_names_are_text_in_a_browser_too(site: Site, open_page: Opens) -> None:
     watched.check()
 
 
-def test_a_dead_stream_says_so(site: Site, open_page: Opens) -> None:
-    sandbox = site.sandbox()
+def test_a_dead_stream_says_so(quiet: Sandbox, open_page: Opens) -> None:
+    sandbox = quiet
     watched = open_page()
     watched.expected = ("ERR_", "Failed to load")
     page = watched.page
@@ -249,8 +257,8 @@ def test_a_dead_stream_says_so(site: Site, open_page: Opens) -> None:
     watched.check()
 
 
-def test_the_palette_goes_anywhere_by_keyboard(site: Site, open_page: Opens) -> None:
-    sandbox = site.sandbox()
+def test_the_palette_goes_anywhere_by_keyboard(quiet: Sandbox, open_page: Opens) -> None:
+    sandbox = quiet
     watched = open_page()
     page = watched.page
     page.goto(sandbox.page("/"))
@@ -273,8 +281,8 @@ def test_the_palette_goes_anywhere_by_keyboard(site: Site, open_page: Opens) -> 
     watched.check()
 
 
-def test_a_chart_is_read_by_the_arrow_keys(site: Site, open_page: Opens) -> None:
-    sandbox = site.sandbox()
+def test_a_chart_is_read_by_the_arrow_keys(quiet: Sandbox, open_page: Opens) -> None:
+    sandbox = quiet
     watched = open_page()
     page = watched.page
     page.goto(sandbox.page("/customers/acme"))
@@ -286,9 +294,9 @@ def test_a_chart_is_read_by_the_arrow_keys(site: Site, open_page: Opens) -> None
     watched.check()
 
 
-def test_numbers_and_dates_are_written_as_somebody_chose(site: Site, open_page: Opens) -> None:
-    sandbox = site.sandbox()
-    watched = open_page()
+def test_numbers_and_dates_are_written_as_somebody_chose(quiet: Sandbox, open_page: Opens) -> None:
+    sandbox = quiet
+    watched = open_page(own=True)
     page = watched.page
     page.goto(sandbox.page("/customers/acme"))
     value = page.locator(".facts .headline data").first.get_attribute("value")
@@ -308,7 +316,7 @@ def test_set_up_once_then_sign_in(site: Site, open_page: Opens) -> None:
         connection.execute("TRUNCATE person, web_session, one_use_link")
     site.sandbox()
     token = make_link(site.engine, "set_up")
-    watched = open_page(signed_in=False)
+    watched = open_page(signed_in=False, own=True)
     page = watched.page
     page.goto(f"{site.url}/set-up?token={token}")
     page.get_by_label("Your name").fill("Olga")
@@ -321,7 +329,7 @@ def test_set_up_once_then_sign_in(site: Site, open_page: Opens) -> None:
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
     for theme, size, language in (("light", "wide", "en-US"), *OTHER_MODES):
-        again = open_page(theme, size, language, signed_in=False)
+        again = open_page(theme, size, language, signed_in=False, own=True)
         _sign_in(again.page, site)
         expect(again.page.get_by_role("heading", level=1)).to_contain_text("healthy")
         again.check()

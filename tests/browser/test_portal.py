@@ -15,8 +15,10 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import MODES, PATIENCE_MS, Opens, Sandbox, Site, Watched, serious_faults
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-modes = pytest.mark.parametrize(("theme", "size"), MODES)
-LANGUAGES = ("de", "he")
+#: Each mode once, each language in the dark and in the light, wide and on a phone.
+EVERY_PAGE = [
+    (theme, size, "de" if (theme == "light") == (size == "wide") else "he") for theme, size in MODES
+]
 #: How much of a page its window does not show.
 HIDDEN_PX = "document.documentElement.scrollHeight - document.documentElement.clientHeight"
 PATHS = (
@@ -29,20 +31,40 @@ PATHS = (
     "/plan",
     "/plan/calculator",
     "/plan/change?plan=large",
+    "/plan/change?seat=seat&quantity=5",
+    "/plan/billing",
+    "/credits/buy?credit=coins&pack=small",
 )
 EXTRA = {
     "plans/large.yaml": "plan: large\nname: Large\ncurrency: USD\nevery: month\nfees: {base: {amount: 90}}\n"
     "prices:\n  tokens: {model: per_unit, amount: 1, per: 1M}\n",
-    "credits/coins.yaml": "credit: coins\nname: coin\nburn: {tokens: {model: per_unit, amount: 1, per: 100k}}\n",
+    "credits/coins.yaml": "credit: coins\nname: coin\npacks: {small: {name: Small pack, amount: 50, price: {USD: 9}}}\n"
+    "burn: {tokens: {model: per_unit, amount: 1, per: 100k}}\n",
 }
+
+
+def made(site: Site) -> Sandbox:
+    new = site.sandbox()
+    catalog = new.get("/v1/catalog")["files"]
+    new.post("/v1/catalog/apply", {"files": {**catalog, **EXTRA}, "message": "More", "author": "test"})
+    return new
 
 
 @pytest.fixture
 def sandbox(site: Site) -> Sandbox:
-    made = site.sandbox()
-    catalog = made.get("/v1/catalog")["files"]
-    made.post("/v1/catalog/apply", {"files": {**catalog, **EXTRA}, "message": "More", "author": "test"})
-    return made
+    """For one journey alone."""
+    return made(site)
+
+
+@pytest.fixture(scope="module")
+def quiet(site: Site) -> Sandbox:
+    """Only looked at: with credits, a budget and an invoice."""
+    new = made(site)
+    furnished(new)
+    new.post("/v1/credits/grants", {"customer": "acme", "credit": "coins", "amount": "100"})
+    new.post("/v1/clock/advance", {"to": "2026-04-01T02:00:00Z"})
+    new.post("/v1/budgets", {"customer": "acme", "amount": "500", "set_by": "customer"})
+    return new
 
 
 def furnished(sandbox: Sandbox, **settings: object) -> None:
@@ -75,35 +97,38 @@ def settle(page: Page) -> None:
     expect(page.locator("figure.chart:not([data-ready])")).to_have_count(0)
 
 
-@modes
+@pytest.mark.parametrize(("theme", "size", "language"), EVERY_PAGE)
 def test_every_page_is_sound_in_two_languages(
-    sandbox: Sandbox, open_page: Opens, theme: str, size: str
+    quiet: Sandbox, open_page: Opens, theme: str, size: str, language: str
 ) -> None:
-    furnished(sandbox)
-    sandbox.post("/v1/credits/grants", {"customer": "acme", "credit": "coins", "amount": "100"})
-    sandbox.post("/v1/clock/advance", {"to": "2026-04-01T02:00:00Z"})
-    sandbox.post("/v1/budgets", {"customer": "acme", "amount": "500", "set_by": "customer"})
-    number = sandbox.get("/v1/invoices?newest_first=true")["items"][0]["number"]
+    number = quiet.get("/v1/invoices?newest_first=true")["items"][0]["number"]
+    watched = open_page(theme, size, signed_in=False)
+    home = enter(quiet, watched, language)
     faults: list[str] = []
-    for language in LANGUAGES:
-        watched = open_page(theme, size, signed_in=False)
-        home = enter(sandbox, watched, language)
-        for path in (*PATHS, f"/invoices/{number}", f"/invoices/{number}/lines/1"):
-            watched.page.goto(home + path)
-            settle(watched.page)
-            assert watched.page.locator("html").get_attribute("lang") == language
-            if (
-                language == LANGUAGES[theme == "dark"]
-            ):  # access does not depend on the language: half is enough
-                faults += serious_faults(watched.page)
-            watched.check()
+    for path in (*PATHS, f"/invoices/{number}", f"/invoices/{number}/lines/1"):
+        watched.page.goto(home + path)
+        settle(watched.page)
+        assert watched.page.locator("html").get_attribute("lang") == language
+        if (theme, size) in MODES[::3]:  # colours differ by theme and targets by size: both ends are enough
+            faults += serious_faults(watched.page)
+        watched.check()
     assert faults == []
 
 
-def test_pages_read_without_scripts(sandbox: Sandbox, open_page: Opens) -> None:
-    furnished(sandbox)
+def look_again(open_page: Opens, address: str, value: str) -> None:
+    """Where a journey ended, in the modes it was not made in: nothing amiss, and the same exact value shown."""
+    for theme, size in MODES[1:]:
+        watched = open_page(theme, size, signed_in=False)
+        watched.page.goto(address)
+        expect(watched.page.locator(f'main data[value="{value}"]').first).to_be_attached()
+        watched.check()
+        assert serious_faults(watched.page) == []
+        watched.page.close()
+
+
+def test_pages_read_without_scripts(quiet: Sandbox, open_page: Opens) -> None:
     watched = open_page("light", "wide", signed_in=False, scripts=False)
-    home = enter(sandbox, watched, "he")
+    home = enter(quiet, watched, "he")
     for path in PATHS:
         watched.page.goto(home + path)
         assert watched.page.get_by_role("heading", level=1).count() == 1, path
@@ -117,13 +142,23 @@ def test_pages_read_without_scripts(sandbox: Sandbox, open_page: Opens) -> None:
     watched.check()
 
 
-@modes
-def test_a_customer_sets_a_budget_and_is_told(
-    sandbox: Sandbox, open_page: Opens, theme: str, size: str
-) -> None:
+def test_a_dead_stream_says_so(quiet: Sandbox, open_page: Opens) -> None:
+    watched = open_page(signed_in=False)
+    watched.expected = ("ERR_", "Failed to load")
+    page = watched.page
+    home = enter(quiet, watched)
+    expect(page.locator(".live")).to_have_attribute("data-state", "live")
+    page.route(re.compile("/live"), lambda route: route.abort())
+    page.goto(home + "/limits")
+    expect(page.locator(".live")).to_have_attribute("data-state", "lost")
+    expect(page.locator(".live")).to_contain_text("no longer live, reconnecting")
+    watched.check()
+
+
+def test_a_customer_sets_a_budget_and_is_told(sandbox: Sandbox, open_page: Opens) -> None:
     furnished(sandbox)
-    watched = open_page(theme, size, signed_in=False)
-    page, home = watched.page, ""
+    watched = open_page(signed_in=False)
+    page = watched.page
     home = enter(sandbox, watched, "de")
     page.goto(home + "/limits")
     expect(page.locator(".live")).to_have_attribute("data-state", "live")
@@ -141,16 +176,18 @@ def test_a_customer_sets_a_budget_and_is_told(
     page.goto(home + "/limits")
     expect(page.locator("section[aria-labelledby=told]")).to_contain_text("100 % Ihres Budgets von 10,00 $")
     watched.check()
+    look_again(open_page, home + "/limits", "11")
+    page.goto(home + "/")
+    page.locator("#language").select_option("en")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+    page.goto(home + "/limits")
+    expect(page.locator("section[aria-labelledby=told]")).to_contain_text("100% of your budget of $10.00")
 
 
-@modes
-def test_the_calculator_answers_to_the_cent(
-    sandbox: Sandbox, open_page: Opens, theme: str, size: str
-) -> None:
-    furnished(sandbox)
-    watched = open_page(theme, size, signed_in=False)
+def test_the_calculator_answers_to_the_cent(quiet: Sandbox, open_page: Opens) -> None:
+    watched = open_page(signed_in=False)
     page = watched.page
-    page.goto(enter(sandbox, watched) + "/plan")
+    page.goto(enter(quiet, watched) + "/plan")
     page.get_by_role("link", name="What would this cost?").click()
     page.get_by_label("Number of: seat").fill("3")
     page.get_by_label("Tokens").fill("12,500,000")
@@ -158,6 +195,76 @@ def test_the_calculator_answers_to_the_cent(
     expect(page.locator("#estimate")).to_have_attribute("value", "60")  # 20 + 3 × 5 + 12.5 × 2
     expect(page.locator(".facts")).to_contain_text("$102.50")  # 90 + 12.5 on the other plan
     watched.check()
+    look_again(open_page, page.url, "60")
+
+
+def test_a_customer_buys_credits_and_changes_seats(sandbox: Sandbox, open_page: Opens) -> None:
+    furnished(sandbox)
+    watched = open_page(signed_in=False)
+    page = watched.page
+    home = enter(sandbox, watched)
+    page.goto(home + "/credits")
+    page.get_by_role("link", name="See what it comes to: Small pack").click()
+    expect(page.locator(".facts .headline data")).to_have_attribute("value", "9")
+    assert serious_faults(page) == []
+    page.get_by_role("button", name="Buy with an obligation to pay").click()
+    expect(page.get_by_role("status").filter(has_text="Bought")).to_be_visible()
+    expect(page.locator("#credit-coins")).to_have_attribute("value", "50")
+    page.goto(home + "/plan")
+    page.get_by_label("Number of: seat").fill("4")
+    page.get_by_role("button", name="See what changing comes to").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("seat: 4")
+    page.get_by_role("button", name="Change to seat: 4").click()
+    expect(page.get_by_role("status").filter(has_text="Changed")).to_be_visible()
+    assert sandbox.get("/v1/contracts?customer=acme")["items"][0]["seats"]["seat"][-1]["quantity"] == "4"
+    watched.check()
+    page.goto(home + "/plan/billing")
+    assert serious_faults(page) == []
+    look_again(open_page, home + "/credits", "50")
+
+
+def test_a_customer_signs_a_definition_and_disputes_a_result(sandbox: Sandbox, open_page: Opens) -> None:
+    furnished(sandbox)
+    contract = sandbox.get("/v1/contracts?customer=acme")["items"][0]["id"]
+    of = {"contract": contract, "definition": "done"}
+    proposed = sandbox.post("/v1/outcomes/definitions", {**of, "effective_from": "2026-03-10T12:00:00Z"})
+    signed = {"number": proposed["number"], "digest": proposed["digest"], "person": "Olga", "role": "owner"}
+    sandbox.post("/v1/outcomes/definitions/sign", {**of, **signed})
+    watched = open_page(signed_in=False)
+    page = watched.page
+    home = enter(sandbox, watched)
+    page.get_by_role("link", name="Results").click()
+    page.get_by_role("link", name="Done").click()
+    page.get_by_label("Your name").fill("Ada")
+    page.get_by_label("As what you sign").fill("head of support")
+    page.get_by_label("I have read the text").check()
+    page.get_by_role("button", name="Sign", exact=True).click()
+    expect(page.get_by_role("status").filter(has_text="Signed.")).to_be_visible()
+    expect(page.locator(".page-head")).to_contain_text("signed by both")
+    (version,) = sandbox.get(f"/v1/outcomes/definitions?contract={contract}&definition=done")["versions"]
+    mine = next(each for each in version["signatures"] if each["party"] == "customer")
+    assert (mine["person"], mine["digest"]) == ("Ada", proposed["digest"])
+    sandbox.post("/v1/clock/advance", {"to": "2026-03-10T13:00:00Z"})
+    fact = {"specversion": "1.0", "id": "t1", "source": "/t", "type": "ticket", "subject": "acme"}
+    fact |= {"time": "2026-03-10T12:30:00Z", "data": {"id": "ticket-7", "state": "done"}}
+    assert sandbox.post("/v1/events", [fact])["accepted"] == 1
+    page.reload()
+    page.get_by_text("Dispute results", exact=True).click()
+    page.get_by_label("Which results, one a line").fill("ticket-7")
+    page.get_by_label("In your words").fill("it came back")
+    page.get_by_role("button", name="Open the dispute").click()
+    expect(page.get_by_role("status").filter(has_text="Your dispute is open")).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile("ticket-7"))).to_contain_text("disputed")
+    (dispute,) = sandbox.get(f"/v1/outcomes/disputes?contract={contract}&definition=done")["items"]
+    assert dispute["keys"] == ["ticket-7"]
+    watched.check()
+    assert serious_faults(page) == []
+    for theme, size in MODES[1:]:
+        again = open_page(theme, size, signed_in=False)
+        again.page.goto(f"{home}/outcomes/done?contract={contract}")
+        expect(again.page.get_by_role("row", name=re.compile("ticket-7"))).to_contain_text("disputed")
+        again.check()
+        again.page.close()
 
 
 @dataclass
@@ -212,7 +319,7 @@ def wait_until_whole(page: Page) -> None:
         page.wait_for_timeout(100)
 
 
-@modes
+@pytest.mark.parametrize(("theme", "size"), MODES[::3])
 def test_the_portal_lives_in_the_vendor_s_page(
     sandbox: Sandbox, open_page: Opens, host: Host, theme: str, size: str
 ) -> None:
@@ -237,7 +344,6 @@ def test_the_portal_lives_in_the_vendor_s_page(
     sandbox.delete("/v1/portal/sessions?customer=acme")
     host.links[:] = [sandbox.post("/v1/portal/links", wanted)["url"]]
     watched.expected = ("401",)
-    page.wait_for_timeout(3100)  # a new link is not asked for at once
     frame.get_by_role("link", name="Plan", exact=True).click()
     expect(frame.get_by_role("heading", level=1)).to_have_text("Overview")  # opened again, by a new link
     watched.check()
@@ -250,9 +356,10 @@ def test_nobody_else_may_frame_it(sandbox: Sandbox, open_page: Opens, host: Host
     host.links.append(
         sandbox.post("/v1/portal/links", {"customer": "acme", "origin": "https://app.example.com"})["url"]
     )
-    watched.page.goto(host.origin)
     watched.expected = ("frame-ancestors", "Framing")
-    watched.page.wait_for_function("document.querySelector('iframe').src !== ''")
-    watched.page.wait_for_timeout(1500)
+    with watched.page.expect_console_message(
+        lambda said: any(each in said.text for each in watched.expected)
+    ):
+        watched.page.goto(host.origin)
     assert not any(re.search("Overview", each.content()) for each in watched.page.frames[1:])
     watched.check()

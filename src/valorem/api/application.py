@@ -55,6 +55,7 @@ from valorem.engine.checking import Checker
 from valorem.engine.connectors.taking import Taker
 from valorem.engine.consuming import Consumer
 from valorem.engine.engine import Engine
+from valorem.engine.heard import Heard
 
 _ROUTERS = (
     events,
@@ -130,6 +131,7 @@ def create_app(
     app.state.consumer = Consumer(engine, app.state.checker.knowledge, app.state.checker.paywalls)
     app.state.loopback = loopback
     app.state.metrics = metrics or Metrics()
+    app.state.heard = Heard()
     app.state.draining = asyncio.Event()
     app.router.routes.append(Route(events.router.prefix, events.ingest, methods=["POST"]))
     for module in _ROUTERS:

@@ -24,12 +24,12 @@ from valorem.core.limits import Limits
 from valorem.core.metering.batch import split_batch
 from valorem.engine import customers, events
 from valorem.engine.events import RecordedEvent
+from valorem.engine.heard import STATUSES
 from valorem.engine.results import ACCEPTED, ItemResult
 
 router = APIRouter(prefix="/v1/events", tags=["events"], route_class=StrictRoute)
 Reader = Annotated[Caller, Depends(Needs("read"))]
 SCOPE = "events:write"
-_STATUSES = ("accepted", "duplicate", "conflict", "rejected")
 _SINGLE, _EITHER = "application/cloudevents+json", "application/json"
 
 
@@ -134,10 +134,11 @@ async def ingest(request: Request) -> Response:
     content_type = request.headers.get("content-type")
     raws = split_batch(body, content_type, limits)
     results = await services.ingestor.submit(principal.workspace.id, raws)
-    counts = dict.fromkeys(_STATUSES, 0)
+    counts = dict.fromkeys(STATUSES, 0)
     for result in results:
         counts[result.status] += 1
     services.metrics.note_events(counts)
+    services.heard.note(principal.workspace.id, services.engine.real_now(), counts, raws, results)
     if _is_single(content_type, body) and (refusal := _refusal(results[0])) is not None:
         return error_response(request_id_of(request), refusal)
     return Response(_answer(counts, results), media_type="application/json")

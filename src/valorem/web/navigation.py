@@ -39,6 +39,7 @@ GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
         (
             Link("catalog", "Catalog", "/catalog", "catalog", "p"),
             Link("meters", "Meters", "/meters", "meters", "m"),
+            Link("backtests", "Backtests", "/backtests", "backtests", "b"),
         ),
     ),
     (

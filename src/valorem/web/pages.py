@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from valorem.core.errors import NotFoundError
 from valorem.engine.engine import Engine
+from valorem.engine.heard import Heard
 from valorem.web.assets import Assets
 from valorem.web.charts.drawing import Drawing
 from valorem.web.console import add_console
@@ -31,6 +32,7 @@ def pages(
     engine: Engine,
     document: Callable[[], Mapping[str, Any]],
     stopped: Callable[[], bool],
+    heard: Heard,
     *,
     provider: Provider | None = None,
 ) -> Sequence[BaseRoute]:
@@ -40,6 +42,7 @@ def pages(
         engine: What the verbs work with.
         document: Gives the API's OpenAPI document.
         stopped: Whether the server is stopping; streams and background work end then.
+        heard: What senders of events are told.
         provider: By whom people may sign in besides passwords.
     """
     assets, drawing = Assets(), Drawing()
@@ -64,7 +67,7 @@ def pages(
     if provider is not None:
         OpenIdEntry(site, entry, provider)
     site.open("/reference", reference)
-    add_console(site, watch)
+    add_console(site, watch, heard)
     return [
         live_route(site, watch, stopped),
         *site.routes,

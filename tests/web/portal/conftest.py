@@ -31,7 +31,8 @@ CATALOG = {
     "dimensions: {model: data.model, user: data.user}\n",
     "meters/pages.yaml": "meter: pages\nname: Pages\nevent: page.read\naggregate: sum\nvalue: data.pages\nunit: page\n",
     "features/sso.yaml": "feature: sso\nname: Single sign-on\n",
-    "credits/coins.yaml": "credit: coins\nname: coin\nburn: {pages: {model: per_unit, amount: 2}}\n",
+    "credits/coins.yaml": "credit: coins\nname: coin\nprice: {USD: 0.10}\n"
+    "packs: {small: {name: Small pack, amount: 100, price: {USD: 9}}}\nburn: {pages: {model: per_unit, amount: 2}}\n",
     "plans/team.yaml": "plan: team\nname: Team\ncurrency: USD\nevery: month\n"
     "fees: {base: {amount: 20}, seat: {amount: 5, per: seat}}\n"
     "prices:\n  tokens: {model: matrix, rates: [{model: small, kind: input, amount: 2, per: 1M},"
@@ -71,6 +72,11 @@ class Door:
 
     def put(self, path: str, body: Any, key: str | None = None) -> Any:
         answer = self.http.put(path, json=body, headers=bearer(key or self.admin))
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def patch(self, path: str, body: Any) -> Any:
+        answer = self.http.patch(path, json=body, headers=bearer(self.admin))
         assert answer.is_success, answer.text
         return answer.json()
 

@@ -2,12 +2,15 @@
 
 import json
 import re
+from decimal import Decimal
 
 import pytest
 
 from tests.web.console import text_of
 from tests.web.portal.conftest import Door, Portal
-from valorem.engine.audit import list_audit
+from valorem.core.payments.built_in import NotedPayments
+from valorem.engine.audit import Deed, list_audit
+from valorem.engine.payments import set_payer
 from valorem.engine.workspaces import list_workspaces
 
 PAYLOAD = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'><b>{{7*7}}%(x)s"
@@ -110,6 +113,144 @@ def test_notices_go_to_the_customer_s_own_addresses(door: Door, acme: Portal) ->
     assert 'value="nonsense"' in bad.text
     assert acme.submit(f"/notices/{made['id']}/remove", {}, "/limits").status_code == 303
     assert door.get("/v1/webhooks")["items"] == []
+
+
+def deeds(door: Door) -> list[Deed]:
+    workspace = next(each for each in list_workspaces(door.engine) if each.name == "one")
+    with door.engine.transaction(workspace.id, read_only=True) as tx:
+        return [each.deed for each in list_audit(tx.connection, workspace.id, limit=20)]
+
+
+def field_of(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    assert found is not None, name
+    return found[1]
+
+
+def test_credits_are_bought_once_for_what_the_page_said(door: Door, acme: Portal) -> None:
+    balance = "/v1/credits/balance?customer=acme&credit=coins"
+    before = door.get(balance)["items"][0]
+    assert "Small pack" in acme.page("/credits")
+    page = acme.page("/credits/buy?credit=coins&pack=small")
+    assert 'value="9"' in page
+    assert door.get(balance)["items"][0] == before  # a look buys nothing
+    form = {"credit": "coins", "pack": "small", "amount": "", "once": field_of(page, "once")}
+    for _ in range(2):
+        answer = acme.submit("/credits/buy", form, "/credits")
+        assert answer.headers["location"] == acme.home + "/credits?done=credits_bought"
+    after = door.get(balance)["items"][0]
+    assert Decimal(after["available"]) == Decimal(before["available"]) + 100
+    assert deeds(door)[0].action == "credits.buy"
+    single = acme.page("/credits/buy?credit=coins&amount=25")
+    assert 'value="2.5"' in single
+    for query in ("credit=coins&amount=many", "credit=coins&pack=large"):
+        assert acme.get(f"/credits/buy?{query}").status_code == 400, query
+    assert acme.get("/credits/buy?credit=none&amount=1").status_code == 404
+
+
+def test_seats_are_changed_for_what_the_page_said(door: Door, acme: Portal) -> None:
+    contract = door.get("/v1/contracts?customer=acme")["items"][0]["id"]
+    page = acme.page("/plan/change?seat=seat&quantity=4")
+    assert "seat: 4" in text_of(page)
+    body = {"changes": [{"kind": "seats", "key": "seat", "quantity": "4"}], "effective": "now"}
+    preview = door.post(f"/v1/contracts/{contract}/changes", {**body, "preview": True})
+    assert f'value="{preview["difference"]}"' in page
+    form = {"seat": "seat", "quantity": "4", "once": field_of(page, "once")}
+    for _ in range(2):
+        assert acme.submit("/plan/change", form, "/plan").headers["location"].endswith("done=seats_changed")
+    assert door.get(f"/v1/contracts/{contract}")["seats"]["seat"][-1]["quantity"] == "4"
+    assert [each.action for each in deeds(door)].count("seats.change") == 1
+    for quantity in ("many", "-1", "1.5", "4"):
+        assert acme.get(f"/plan/change?seat=seat&quantity={quantity}").status_code == 400, quantity
+    assert acme.get("/plan/change?seat=other&quantity=3").status_code == 403
+
+
+def test_billing_details_are_changed_and_the_rest_of_them_stays(door: Door, acme: Portal) -> None:
+    details = {"legal_name": "Acme Inc", "locale": "de_DE", "exempt_reason": "certificate 7"}
+    door.patch("/v1/customers/acme", {"billing": details})
+    form = {
+        "legal_name": "Acme GmbH",
+        "line1": "Hauptstraße 1",
+        "city": "Berlin",
+        "country": "de",
+        "tax_id": "DE1",
+    }
+    answer = acme.submit("/plan/billing", form, "/plan/billing")
+    assert answer.headers["location"].endswith("/plan/billing?done=billing_changed")
+    kept = door.get("/v1/customers/acme")["billing"]
+    assert (kept["legal_name"], kept["locale"], kept["exempt_reason"]) == (
+        "Acme GmbH",
+        "de_DE",
+        "certificate 7",
+    )
+    assert kept["address"]["country"] == "DE"
+    last = deeds(door)[0]
+    assert (last.action, last.actor) == ("billing.change", "customer acme")
+    assert last.before is not None
+    assert last.before["legal_name"] == "Acme Inc"
+    wrong = acme.submit("/plan/billing", {**form, "country": "Germany"}, "/plan/billing")
+    assert wrong.status_code == 400
+    assert 'value="Hauptstraße 1"' in wrong.text
+    assert 'name="country"' in wrong.text
+    assert 'aria-invalid="true"' in wrong.text
+    door.patch("/v1/customers/acme", {"billing": {}})
+
+
+def test_an_invoice_is_paid_by_the_method_that_is_known_or_by_transfer(door: Door, acme: Portal) -> None:
+    bank = {"holder": "Metered GmbH", "iban": "DE02120300000000202051"}
+    door.put("/v1/settings/billing", {"seller": {"name": "Metered GmbH"}, "bank": bank})
+    invoice = next(
+        each for each in door.get("/v1/invoices?customer=acme")["items"] if each["status"] != "paid"
+    )
+    path = f"/invoices/{invoice['number']}"
+    page = acme.page(path)
+    assert "DE02120300000000202051" in page
+    assert "RF" in text_of(page)
+    assert f"{path}/pay" not in page
+    refused = acme.submit(f"{path}/pay", {}, path)
+    assert refused.status_code == 422
+    workspace = next(each for each in list_workspaces(door.engine) if each.name == "one")
+    with door.engine.transaction(workspace.id) as tx:
+        set_payer(tx, "acme", NotedPayments("card"), "cus_1", "pm_1")
+    assert f"{path}/pay" in acme.page(path)
+    for _ in range(2):  # hit twice, asked once
+        answer = acme.submit(f"{path}/pay", {}, path)
+        assert answer.headers["location"] == f"{acme.home}{path}?done=payment_asked"
+    asked = door.get(f"/v1/payments?invoice={invoice['number']}")["items"]
+    assert [each["provider"] for each in asked] == ["card"]
+    assert "is on its way" in text_of(acme.page(path))
+    assert [each.action for each in deeds(door)].count("invoice.pay") == 1
+    theirs = door.get("/v1/invoices?customer=beta")["items"][0]["number"]
+    assert acme.submit(f"/invoices/{theirs}/pay", {}, path).status_code == 404
+
+
+def test_what_the_vendor_does_not_allow_is_not_done_here(door: Door, acme: Portal) -> None:
+    settings = door.get("/v1/settings/portal")
+    door.put("/v1/settings/portal", {**settings, "allows": []})
+    try:
+        assert "Small pack" not in acme.page("/credits")
+        assert "f-seat-seat" not in acme.page("/plan")
+        assert acme.get("/credits/buy?credit=coins&pack=small").status_code == 403
+        assert acme.get("/plan/change?seat=seat&quantity=9").status_code == 403
+        assert acme.submit("/plan/billing", {"legal_name": "X"}, "/plan").status_code == 403
+        number = door.get("/v1/invoices?customer=acme")["items"][0]["number"]
+        assert acme.submit(f"/invoices/{number}/pay", {}, "/plan").status_code == 403
+    finally:
+        door.put("/v1/settings/portal", settings)
+
+
+def test_what_is_reserved_is_not_left(door: Door, acme: Portal) -> None:
+    def left() -> str:
+        found = re.search(r'<data id="room-calls-0" value="([\d.]+)"', acme.page("/limits"))
+        assert found is not None
+        return found[1]
+
+    before = left()
+    body = {"customer": "acme", "feature": "calls", "quantity": "30", "hold": {"id": "job", "lasts_s": 900}}
+    answer = door.post("/v1/check", body)
+    assert answer["hold"] is not None
+    assert Decimal(left()) == Decimal(before) - 30
+    assert "Reserved: 30" in text_of(acme.page("/limits"))
 
 
 def test_names_are_text_on_every_page(door: Door) -> None:

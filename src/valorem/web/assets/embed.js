@@ -10,8 +10,11 @@
     frame.referrerPolicy = "origin";
     let home = "";
     let asked = 0;
+    let later = 0;
     async function open() {
-      if (Date.now() - asked < 3000) return; // a link that is refused at once is not asked for over and over
+      const wait = asked + 3000 - Date.now(); // a link that is refused at once is not asked for over and over
+      window.clearTimeout(later);
+      if (asked && wait > 0) { later = window.setTimeout(open, wait); return; }
       asked = Date.now();
       const link = await getLink();
       home = new URL(link).origin;
@@ -26,6 +29,6 @@
     window.addEventListener("message", hear);
     element.append(frame);
     const opened = open();
-    return { frame: frame, opened: opened, close: function () { window.removeEventListener("message", hear); frame.remove(); } };
+    return { frame: frame, opened: opened, close: function () { window.clearTimeout(later); window.removeEventListener("message", hear); frame.remove(); } };
   };
 })();

@@ -1,7 +1,9 @@
 """The operator console: each module is one group of pages, and answers the question its page asks."""
 
+from valorem.engine.heard import Heard
 from valorem.web.console import (
     alerts,
+    backtests,
     catalog,
     change,
     clock,
@@ -26,15 +28,17 @@ from valorem.web.site import Site
 from valorem.web.standings import Watch
 
 
-def add_console(site: Site, watch: Watch) -> None:
+def add_console(site: Site, watch: Watch, heard: Heard) -> None:
     """Add every page of the console to a site."""
     customer_limits.add(site)
     credit_accounts.add(site)
     portal.add(site)  # all three before customers, whose address takes everything that follows
-    for module in (home, events, customers, meters, revenue):
+    events.add(site, watch, heard)
+    for module in (home, customers, meters, revenue):
         module.add(site, watch)
     for plain_module in (
         alerts,
+        backtests,
         catalog,
         change,
         contract_edits,

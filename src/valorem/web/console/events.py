@@ -17,6 +17,7 @@ from valorem.core.numbers import plain
 from valorem.core.time import parse_instant
 from valorem.engine.engine import Transaction
 from valorem.engine.events import FoundEvent, RecordedEvent, browse_events, find_event
+from valorem.engine.heard import Heard
 from valorem.engine.meters import load_meters
 from valorem.engine.overview import LatestEvent, latest_events
 from valorem.store.postgres import meters as meter_store
@@ -26,6 +27,8 @@ from valorem.web.standings import Watch
 
 _PAGE = 30
 _INSTANT = timedelta(microseconds=1)
+#: Events that come later than this after they happened are marked.
+_LATE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,13 @@ class Counted:
     value: Decimal | str
 
 
-def add(site: Site, watch: Watch) -> None:
+def add(site: Site, watch: Watch, heard: Heard) -> None:
     """Add the pages."""
-    site.page("/events", partial(_list, watch=watch))
+    site.page("/events", partial(_list, watch=watch, heard=heard))
     site.page("/event", _show)
 
 
-def _list(visit: Visit, watch: Watch) -> Page:
+def _list(visit: Visit, watch: Watch, heard: Heard) -> Page:
     subject, kind, event_id = visit.query("subject"), visit.query("type"), visit.query("id")
     refused: ValoremError | None = None
     next_page: str | None = None
@@ -89,6 +92,7 @@ def _list(visit: Visit, watch: Watch) -> Page:
         "refused": refused,
         "now": now,
         "seen": watch.look(visit.workspace.id, patience_s=0.1),
+        "heard": heard.of(visit.workspace.id),
         "next": "?" + urlencode({key: value for key, value in more.items() if value}) if next_page else None,
         "first": not visit.query("after"),
         "url": str(visit.request.base_url).rstrip("/"),
@@ -114,6 +118,8 @@ def _row(each: LatestEvent | RecordedEvent) -> dict[str, Any]:
         "time": at,
         "data": _short(event.data),
         "state": "" if isinstance(each, LatestEvent) else each.state,
+        "late": isinstance(each, LatestEvent) and at is not None and each.received_at - at > _LATE,
+        "received_at": each.received_at if isinstance(each, LatestEvent) else None,
     }
 
 
