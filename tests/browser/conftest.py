@@ -64,7 +64,8 @@ FILES = {
     **CATALOG,
     "meters/runs.yaml": "meter: runs\nname: Runs\nevent: run\naggregate: count\nunit: run\ncost: {amount: 0.05}\n",
     "features/agents.yaml": "feature: agents\nname: Agents\nkind: metered\nmeter: runs\n",
-    "credits/coins.yaml": "credit: coins\nname: coin\nburn:\n  runs: {model: per_unit, amount: 2}\n",
+    "credits/coins.yaml": "credit: coins\nname: coin\npacks: {small: {name: Small pack, amount: 50, price: {USD: 9}}}\n"
+    "burn:\n  runs: {model: per_unit, amount: 2}\n",
     "outcomes/done.yaml": "outcome: done\nname: Done\nunit: ticket\nsource: {system: desk, freshness: 2 hours}\n"
     "evidence:\n  - {event: ticket, kind: success, when: {data.state: done}}\nkey: data.id\nwindow: 1 day\n"
     "currency: USD\nprice: {model: per_unit, amount: 1}\n",

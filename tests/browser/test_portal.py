@@ -38,8 +38,6 @@ PATHS = (
 EXTRA = {
     "plans/large.yaml": "plan: large\nname: Large\ncurrency: USD\nevery: month\nfees: {base: {amount: 90}}\n"
     "prices:\n  tokens: {model: per_unit, amount: 1, per: 1M}\n",
-    "credits/coins.yaml": "credit: coins\nname: coin\npacks: {small: {name: Small pack, amount: 50, price: {USD: 9}}}\n"
-    "burn: {tokens: {model: per_unit, amount: 1, per: 100k}}\n",
 }
 
 

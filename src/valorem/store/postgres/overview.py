@@ -80,17 +80,23 @@ def arrivals(connection: Connection, workspace: int, after_seq: int, *, limit: i
 
 
 def latest_lines(connection: Connection, workspace: int, *, batches: int) -> Iterator[Recorded]:
-    """Recorded events, the last recorded first, of at most so many batches."""
-    rows = connection.execute(
-        "SELECT part, seq, received_at, raw FROM event_batch WHERE part = %s AND workspace = %s"
-        " ORDER BY seq DESC LIMIT %s",
-        (GROUP, workspace, batches),
-    )
-    for row in rows:
-        lines = unpack_lines(row["raw"])
-        for place in range(len(lines) - 1, -1, -1):
-            if lines[place]:
-                yield Recorded(row["part"], row["seq"], place, lines[place], row["received_at"])
+    """Recorded events, the last recorded first, of at most so many batches; few are read until more are asked for."""
+    before, step = None, 1
+    while batches > 0:
+        rows = connection.execute(
+            "SELECT part, seq, received_at, raw FROM event_batch WHERE part = %s AND workspace = %s"
+            " AND (%s::bigint IS NULL OR seq < %s) ORDER BY seq DESC LIMIT %s",
+            (GROUP, workspace, before, before, min(step, batches)),
+        ).fetchall()
+        for row in rows:
+            lines = unpack_lines(row["raw"])
+            for place in range(len(lines) - 1, -1, -1):
+                if lines[place]:
+                    yield Recorded(row["part"], row["seq"], place, lines[place], row["received_at"])
+        if len(rows) < min(step, batches):
+            return
+        batches -= len(rows)
+        before, step = rows[-1]["seq"], step * 4
 
 
 def upcoming(connection: Connection, workspace: int, *, limit: int) -> list[Due]:

@@ -1,17 +1,15 @@
 """Customers: who needs me now, and what will each pay, and why."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from zoneinfo import available_timezones
 
-from valorem.core.billing.invoice import Line
 from valorem.core.billing.projection import Preview
 from valorem.core.contracts.customer import Customer
 from valorem.core.errors import InvalidInputError, NotFoundError, ValoremError
-from valorem.core.numbers import ZERO, exact, parse_decimal
+from valorem.core.numbers import parse_decimal
 from valorem.engine import customers as verbs
 from valorem.engine.aliases import attach_alias
 from valorem.engine.catalog import catalog_at, current_catalog
@@ -24,6 +22,7 @@ from valorem.engine.terms import terms_for
 from valorem.engine.usage import usage
 from valorem.store.postgres.contracts import ContractRow
 from valorem.web.bars import Part
+from valorem.web.burned import burned
 from valorem.web.charts.chart import Chart
 from valorem.web.charts.usage import usage_chart
 from valorem.web.console.customer_limits import edges_for
@@ -52,17 +51,6 @@ class Running:
     row: ContractRow
     preview: Preview | None
     why_not: ValoremError | None
-
-
-@dataclass(frozen=True, slots=True)
-class Burned:
-    """What was used of one thing in the running period, in the order in which it is paid for."""
-
-    name: str
-    unit: str
-    parts: tuple[Part, ...]
-    cost: Decimal
-    currency: str
 
 
 def add(site: Site, watch: Watch) -> None:
@@ -236,7 +224,12 @@ def _show(visit: Visit, watch: Watch) -> Page:
         invoices = standings(tx, list_invoices(tx, customer=key, newest_first=True, limit=12))
         _, edges = edges_for(tx, key, customer.currency)
         held = balances(tx, key)
-        parts = [found for each in contracts if each.preview for found in _parts(tx, each)]
+        parts = [
+            found
+            for each in contracts
+            if each.preview
+            for found in burned(tx, each.row.contract, each.preview.so_far)
+        ]
         now = tx.now
         chart, meters, meter, dimension, dimensions = _usage(visit, tx, customer, rows)
     values = {
@@ -255,40 +248,6 @@ def _show(visit: Visit, watch: Watch) -> Page:
         "now": now,
     }
     return Page("console/customer.html", values)
-
-
-@exact
-def _parts(tx: Transaction, running: Running) -> list[Burned]:
-    """What was used of everything that is priced this period: what is included first, then what is paid."""
-    assert running.preview is not None
-    lines = [
-        line for line in running.preview.so_far.lines if line.kind == "usage" and line.timing != "adjustment"
-    ]
-    found = []
-    for priced in terms_for(tx, running.row.contract).at(tx.now).priced:
-        mine = [line for line in lines if line.key == priced.key]
-        used = sum((line.quantity or ZERO for line in mine), ZERO)
-        version = priced.price.at(tx.now)
-        free = version.included or ZERO
-        parts = [Part("included", free if used else min(_measured(mine), free), free)] if free else []
-        if used or not free:
-            parts.append(Part("paid", used, used))
-        name = version.name or priced.meter.name or priced.key
-        cost = sum((line.amount for line in mine), ZERO)
-        found.append(Burned(name, priced.meter.unit or "", tuple(parts), cost, running.row.contract.currency))
-    return found
-
-
-@exact
-def _measured(lines: Sequence[Line]) -> Decimal:
-    """What was counted before anything included was taken off: the first step of each line's arithmetic."""
-    counted = {
-        tuple(sorted(line.dimensions.items())): step.value
-        for line in lines
-        for step in line.steps
-        if step.label == "measured"
-    }
-    return sum(counted.values(), ZERO)
 
 
 def _part(left: GrantLeft) -> Part:

@@ -1,19 +1,15 @@
 """The numbers of the portal's pages, each from the verb that invoices, checks or keeps the ledger; pages and the live stream share them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from valorem.core.billing.invoice import Line
-from valorem.core.billing.needs import adds_up, usage_needs
 from valorem.core.billing.projection import Preview
 from valorem.core.billing.schedule import contract_period, period_index_at
 from valorem.core.calendar import add_days, local_date, start_of_day
 from valorem.core.catalog.plans import Plan
 from valorem.core.contracts.contract import Contract
 from valorem.core.errors import NotFoundError, ValoremError
-from valorem.core.metering.measured import Measured
 from valorem.core.metering.meter import Meter
 from valorem.core.numbers import ONE, ZERO, exact
 from valorem.core.periods import Interval
@@ -23,13 +19,12 @@ from valorem.engine.budgets import list_budgets
 from valorem.engine.catalog import catalog_at
 from valorem.engine.contracts import list_contracts
 from valorem.engine.credits.reading import Balance, balances
-from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.invoices import preview_invoice
-from valorem.engine.measuring import measure
 from valorem.engine.spending import spending_of
-from valorem.engine.tallies import live_tallies
 from valorem.engine.terms import terms_for
+from valorem.web.burned import Burned
+from valorem.web.burned import burned as of_contract
 from valorem.web.portal.charts.frame import Edge, Point
 from valorem.web.portal.site import Guest
 
@@ -55,36 +50,6 @@ class Running:
     def plan_name(self) -> str:
         """For people."""
         return self.plan.name
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One part of a meter in three parts: what is included, what was granted, what is paid."""
-
-    kind: str
-    used: Decimal
-    of: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Burned:
-    """What was used of one thing, in the order in which it is paid for.
-
-    Attributes:
-        key: Of the meter.
-        name: For people.
-        unit: Of the quantities.
-        used: All of it.
-        blocks: Included first, then what costs money.
-        cost: What the paid part costs so far.
-    """
-
-    key: str
-    name: str
-    unit: str | None
-    used: Decimal
-    blocks: tuple[Block, ...]
-    cost: Decimal
 
 
 def contracts_of(tx: Transaction, guest: Guest) -> list[Contract]:
@@ -125,45 +90,9 @@ def _running(tx: Transaction, contract: Contract, *, preview: bool) -> Running:
         return Running(contract, plan, None)  # its meters are being counted anew, say
 
 
-@exact
-def measured(tx: Transaction, running_: Running) -> dict[str, list[Measured]]:
-    """What the running period's invoice is made from: for each priced meter, what was counted so far."""
-    if running_.preview is None:
-        return {}
-    terms = terms_for(tx, running_.contract)
-    period = contract_period(running_.contract, period_index_at(running_.contract, tx.now))
-    assert period is not None  # it runs
-    subjects = get_customer(tx, running_.contract.customer).subjects
-    needs = usage_needs(terms, period)
-    answers = measure(tx, subjects, needs, live_tallies(tx, subjects, [need.meter for need in needs]))
-    found: dict[str, list[Measured]] = {}
-    for need in needs:
-        counting = answers[need.key] if adds_up(need.meter) else answers[need.key][-1:]
-        found.setdefault(need.meter_key, []).extend(each for answer in counting for each in answer)
-    return found
-
-
-@exact
 def burned(tx: Transaction, running_: Running) -> list[Burned]:
-    """What was used this period of everything that is priced: the included part, then the paid part."""
-    if running_.preview is None:
-        return []
-    counted = measured(tx, running_)
-    found = []
-    for priced in terms_for(tx, running_.contract).at(tx.now).priced:
-        version = priced.price.at(tx.now)
-        used = sum((each.quantity for each in counted.get(priced.key, ())), ZERO)
-        if version.convert is not None:
-            used = version.convert.apply(used).invoiced
-        included = version.included
-        free = min(used, included)
-        blocks = [Block("included", free, included)] if included else []
-        if used > free or not included:
-            blocks.append(Block("paid", used - free, used - free))
-        cost = total_of(lines_of(running_, priced.key))
-        name = version.name or priced.meter.name or priced.key
-        found.append(Burned(priced.key, name, priced.meter.unit, used, tuple(blocks), cost))
-    return found
+    """What was used this period of everything that is priced; nothing where the next invoice cannot be said now."""
+    return [] if running_.preview is None else of_contract(tx, running_.contract, running_.preview.so_far)
 
 
 def meter_names(tx: Transaction, running_: Running) -> dict[str, str]:
@@ -172,16 +101,6 @@ def meter_names(tx: Transaction, running_: Running) -> dict[str, str]:
         priced.key: priced.price.at(tx.now).name or priced.meter.name or priced.key
         for priced in terms_for(tx, running_.contract).at(tx.now).priced
     }
-
-
-def lines_of(running_: Running, key: str) -> tuple[Line, ...]:
-    """The lines of the running period's use of one meter."""
-    assert running_.preview is not None  # asked before
-    return tuple(
-        line
-        for line in running_.preview.so_far.lines
-        if line.kind == "usage" and line.key == key and line.timing != "adjustment"
-    )
 
 
 def spent_by_day(tx: Transaction, guest: Guest) -> tuple[list[Point], Point | None, Interval | None]:
@@ -255,12 +174,6 @@ def share(part: Decimal, whole: Decimal) -> Decimal:
     return min(ONE, max(ZERO, part / whole)).quantize(ONE.scaleb(-3))
 
 
-@exact
-def total_of(lines: Sequence[Line]) -> Decimal:
-    """The sum of lines."""
-    return sum((line.amount for line in lines), ZERO)
-
-
 def catalog_meter(tx: Transaction, running_: Running, key: str) -> Meter | None:
     """A meter as the catalog version of a contract has it."""
     return catalog_at(tx, running_.contract.catalog_version).meters.get(key)
@@ -269,6 +182,6 @@ def catalog_meter(tx: Transaction, running_: Running, key: str) -> Meter | None:
 @exact
 def width(burned_: Burned, kind: str) -> Decimal:
     """How wide a part of a meter is drawn, of a hundred: all that is included, or all that is used where that is more."""
-    block = next(each for each in burned_.blocks if each.kind == kind)
-    whole = max(burned_.used, sum((each.of for each in burned_.blocks if each.kind == "included"), ZERO))
-    return (share(block.used, whole) * 100).quantize(ONE.scaleb(-1))
+    part = next(each for each in burned_.parts if each.name == kind)
+    whole = max(burned_.used, sum((each.of for each in burned_.parts if each.name == "included"), ZERO))
+    return (share(part.used, whole) * 100).quantize(ONE.scaleb(-1))

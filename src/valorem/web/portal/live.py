@@ -170,8 +170,8 @@ def _of_invoices(tx: Transaction, guest: Guest) -> Iterator[tuple[str, dict[str,
         for burned in figures.burned(tx, each):
             yield f"used-{burned.key}", _number(words.quantity_text(burned.used), burned.used)
             yield f"cost-{burned.key}", _number(words.money_text(burned.cost, currency), burned.cost)
-            for block in burned.blocks:
-                yield f"bar-{burned.key}-{block.kind}", _number("", figures.width(burned, block.kind))
+            for part in burned.parts:
+                yield f"bar-{burned.key}-{part.name}", _number("", figures.width(burned, part.name))
 
 
 def _of_edges(tx: Transaction, guest: Guest) -> Iterator[tuple[str, dict[str, str]]]:

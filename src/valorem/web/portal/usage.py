@@ -24,6 +24,7 @@ from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.terms import terms_for
 from valorem.engine.usage import UsageReport, usage
+from valorem.web.burned import lines_of, measured, total_of
 from valorem.web.page import Page
 from valorem.web.portal import figures
 from valorem.web.portal.charts.usage import usage_chart
@@ -96,7 +97,7 @@ class _Chosen:
 def _chosen(tx: Transaction, guest: Guest) -> _Chosen | None:
     """The meter, the dimension and the value the address names, or the first there are."""
     running = figures.running(tx, guest)
-    if not running or running[0].preview is None:
+    if not running or (preview := running[0].preview) is None:
         return None
     first = running[0]
     priced = terms_for(tx, first.contract).at(tx.now).priced
@@ -106,7 +107,7 @@ def _chosen(tx: Transaction, guest: Guest) -> _Chosen | None:
     names = meter.meter.dimension_names
     ordered = sorted(names, key=lambda name: name in (meter.meter.each or {}))  # what users named comes first
     by = guest.query("by") if guest.query("by") in names else next(iter(ordered), None)
-    lines = figures.lines_of(first, meter.key)
+    lines = lines_of(preview.so_far, meter.key)
     only = guest.request.query_params.get("only")
     return _Chosen(first, priced, meter, by, only[:500] if only is not None else None, lines)
 
@@ -159,7 +160,7 @@ def _show(guest: Guest) -> Page:
         "zone": chosen.running.contract.time_zone,
         "currency": chosen.running.contract.currency,
         "total": sum((part.quantity for part in parts), ZERO),
-        "cost": figures.total_of(chosen.lines),
+        "cost": total_of(chosen.lines),
         "names": names,
         "before": before,
         "now": now,
@@ -218,7 +219,7 @@ def _parts(report: UsageReport, chosen: _Chosen) -> tuple[Part, ...]:
             value = line.dimensions[chosen.by]
             costs[value] = costs.get(value, ZERO) + line.amount
     if chosen.by is None:
-        costs, apart = {None: figures.total_of(chosen.lines)}, True
+        costs, apart = {None: total_of(chosen.lines)}, True
     return tuple(
         Part(value, quantity, figures.share(quantity, total), costs.get(value, ZERO) if apart else None)
         for value, quantity in sorted(sums.items(), key=lambda item: (-item[1], item[0] or ""))
@@ -270,7 +271,7 @@ def _rows(
         after=after,
         limit=limit,
     )
-    counted = figures.measured(tx, chosen.running).get(chosen.meter.key, [])
+    counted = measured(tx, chosen.running.contract).get(chosen.meter.key, [])
     rates = _rates(chosen.lines, counted)
     compiled = compile_meter(chosen.meter.meter)
     rows = []
