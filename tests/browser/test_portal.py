@@ -243,8 +243,11 @@ def test_a_customer_signs_a_definition_and_disputes_a_result(sandbox: Sandbox, o
     mine = next(each for each in version["signatures"] if each["party"] == "customer")
     assert (mine["person"], mine["digest"]) == ("Ada", proposed["digest"])
     sandbox.post("/v1/clock/advance", {"to": "2026-03-10T13:00:00Z"})
-    fact = {"specversion": "1.0", "id": "t1", "source": "/t", "type": "ticket", "subject": "acme"}
-    fact |= {"time": "2026-03-10T12:30:00Z", "data": {"id": "ticket-7", "state": "done"}}
+    fact = {
+        **{"specversion": "1.0", "id": "t1", "source": "/t", "type": "ticket", "subject": "acme"},
+        "time": "2026-03-10T12:30:00Z",
+        "data": {"id": "ticket-7", "state": "done"},
+    }
     assert sandbox.post("/v1/events", [fact])["accepted"] == 1
     page.reload()
     page.get_by_text("Dispute results", exact=True).click()

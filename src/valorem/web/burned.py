@@ -10,11 +10,11 @@ from valorem.core.billing.schedule import contract_period, period_index_at
 from valorem.core.contracts.contract import Contract
 from valorem.core.metering.measured import Measured
 from valorem.core.numbers import ZERO, exact
-from valorem.engine.assembling import terms_for
 from valorem.engine.customers import get_customer
 from valorem.engine.engine import Transaction
 from valorem.engine.measuring import measure
 from valorem.engine.tallies import live_tallies
+from valorem.engine.terms import terms_for
 from valorem.web.bars import Part
 
 

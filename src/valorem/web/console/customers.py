@@ -18,7 +18,6 @@ from valorem.engine.credits.reading import GrantLeft, balances
 from valorem.engine.engine import Transaction
 from valorem.engine.invoices import list_invoices, preview_invoice
 from valorem.engine.settling import standings
-from valorem.engine.terms import terms_for
 from valorem.engine.usage import usage
 from valorem.store.postgres.contracts import ContractRow
 from valorem.web.bars import Part

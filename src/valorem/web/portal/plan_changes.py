@@ -8,12 +8,12 @@ from valorem.core.contracts.edits import Change, SetPlan, SetSeats
 from valorem.core.errors import ForbiddenError, InvalidInputError, ValoremError
 from valorem.core.ids import identity
 from valorem.core.numbers import plain
-from valorem.engine.assembling import terms_for
 from valorem.engine.catalog import current_catalog
 from valorem.engine.contract_changes import ChangeRequest, change_contract
 from valorem.engine.engine import Transaction
 from valorem.engine.foretelling import ChangePreview, preview_change
 from valorem.engine.portal import customer_actor
+from valorem.engine.terms import terms_for
 from valorem.web.page import Page
 from valorem.web.portal.figures import Running, running_one
 from valorem.web.portal.plan import seats_of
