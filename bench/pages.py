@@ -223,7 +223,7 @@ def _server_time(engine: Engine) -> float | None:
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
         ).fetchall()
     try:
-        return sum((sum(psutil.Process(int(pid)).cpu_times()[:2]) for (pid,) in rows), 0.0)
+        return sum((sum(psutil.Process(row["pid"]).cpu_times()[:2]) for row in rows), 0.0)
     except psutil.Error:
         return None
 

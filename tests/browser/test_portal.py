@@ -244,7 +244,11 @@ def test_a_customer_signs_a_definition_and_disputes_a_result(sandbox: Sandbox, o
     assert (mine["person"], mine["digest"]) == ("Ada", proposed["digest"])
     sandbox.post("/v1/clock/advance", {"to": "2026-03-10T13:00:00Z"})
     fact = {
-        **{"specversion": "1.0", "id": "t1", "source": "/t", "type": "ticket", "subject": "acme"},
+        "specversion": "1.0",
+        "id": "t1",
+        "source": "/t",
+        "type": "ticket",
+        "subject": "acme",
         "time": "2026-03-10T12:30:00Z",
         "data": {"id": "ticket-7", "state": "done"},
     }
