@@ -1,6 +1,7 @@
 """What gets in each other's way is done again, and what must be done by one at a time waits for its turn."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -13,8 +14,11 @@ from valorem.engine.closing import CLOSING
 from valorem.engine.contract_changes import set_seats
 from valorem.engine.engine import Transaction
 from valorem.engine.jobs import JOBS
-from valorem.engine.retrying import alone, in_snapshot, in_transaction
+from valorem.engine.retrying import acting, alone, in_snapshot, in_transaction, until_done
+from valorem.engine.sealing import SERIES
 from valorem.engine.worker import Worker
+from valorem.store.postgres import invoices
+from valorem.store.postgres.locks import Lock, turn_for
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +63,72 @@ def test_two_that_lock_the_same_rows_crosswise_both_get_done(market: Shops, run:
 
     assert together(work(0), work(1)) == []
     assert sum(tries.values()) >= 3  # at least one of them lost, and was done again
+
+
+def test_a_block_that_loses_is_done_again_with_the_work_around_it(market: Shops) -> None:
+    """As the forms of the pages are: what they wrote is gone, so they begin anew."""
+    shop = market.open()
+    contracts = [shop.sell(name, "team", seats={"seat": Decimal(1)}).id for name in ("ada", "bo")]
+    both_hold_one = threading.Barrier(2)
+    tries = {0: 0, 1: 0}
+
+    def work(first: int) -> Callable[[], str]:
+        def form() -> str:
+            tries[first] += 1
+            with acting(shop.engine, shop.workspace) as tx:
+                for place in (first, 1 - first):
+                    set_seats(tx, contracts[place], key="seat", quantity=Decimal(2 + first))
+                    if place == first and tries[first] == 1:
+                        both_hold_one.wait(30)
+            return "done"
+
+        return lambda: until_done(form)
+
+    assert together(work(0), work(1)) == []
+    assert sum(tries.values()) == 3
+
+
+def test_whoever_takes_numbers_waits_before_the_instant_that_it_sees(market: Shops) -> None:
+    """Or it would find them taken since, every time while others write invoices, and give up."""
+    shop = market.open()
+    turn = turn_for(Lock.NUMBERS, shop.workspace, SERIES)
+    taken, tries = threading.Event(), [0]
+
+    def take(tx: Transaction) -> None:
+        last = invoices.lock_series(tx.connection, shop.workspace, SERIES)
+        invoices.move_series(tx.connection, shop.workspace, SERIES, last + 1)
+
+    def one_off() -> None:
+        with shop.engine.transaction(shop.workspace) as tx:
+            take(tx)
+            taken.set()
+            wait_for_another(tx)
+
+    def closing() -> None:
+        def verb(tx: Transaction) -> None:
+            tries[0] += 1
+            take(tx)
+
+        assert taken.wait(60)
+        in_snapshot(shop.engine, shop.workspace, verb, turn=turn)
+
+    assert together(one_off, closing) == []
+    assert tries == [1]
+    with shop.engine.transaction(shop.workspace) as tx:
+        assert invoices.lock_series(tx.connection, shop.workspace, SERIES) == 2
+
+
+def wait_for_another(tx: Transaction) -> None:
+    """Until somebody waits for a lock that this transaction holds."""
+    for _ in range(1200):
+        row = tx.connection.execute(
+            "SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        ).fetchone()
+        if row is not None and row["n"]:
+            return
+        time.sleep(0.05)
+    raise AssertionError("nobody came to wait")
 
 
 def test_without_being_done_again_one_of_them_would_have_failed(market: Shops) -> None:

@@ -317,8 +317,10 @@ def _consume(body: CheckBody, caller: Caller, services: Any) -> CheckAnswer:
 def _hold(body: CheckBody, wanted: HoldBody, caller: Caller, services: Any) -> CheckAnswer:
     check_scope(caller.principal, "events:write")
     new = NewHold(wanted.id, timedelta(seconds=wanted.lasts_s), wanted.credit, wanted.amount)
-    with caller.engine.transaction(caller.workspace.id) as tx:
-        found = check_and_hold(tx, services.checker.knowledge, body.customer, body.asked()[0], new)
+    asked = body.asked()[0]
+    found = caller.acting(
+        lambda tx: check_and_hold(tx, services.checker.knowledge, body.customer, asked, new)
+    )
     if not found.result.verdict.allowed:
         services.checker.paywalls.note(caller.workspace.id, found.known, [found.result], found.as_of)
     return CheckAnswer(
@@ -354,5 +356,6 @@ def release_hold(
     caller: Writer,
 ) -> QuotaHoldAnswer:
     """Give back what a hold reserves; again changes nothing."""
-    with caller.engine.transaction(caller.workspace.id) as tx:
-        return QuotaHoldAnswer.model_validate(release_quota_hold(tx, body.customer, hold_id))
+    return caller.acting(
+        lambda tx: QuotaHoldAnswer.model_validate(release_quota_hold(tx, body.customer, hold_id))
+    )

@@ -219,8 +219,7 @@ def upgrade_customer(body: UpgradeBody, caller: Writer) -> Response:
     )
     author = caller.principal.key_name
     if body.preview:
-        with caller.engine.transaction(caller.workspace.id) as tx:
-            return _previewed(preview_upgrade(tx, wanted, author), tx.now)
+        return caller.acting(lambda tx: _previewed(preview_upgrade(tx, wanted, author), tx.now))
     return caller.once(lambda tx: ChangedAnswer(**_changed(upgrade(tx, wanted, author), tx.now)))
 
 
@@ -229,9 +228,11 @@ def change_contract(contract_id: Id, body: ChangeBody, caller: Writer) -> Respon
     """Change a contract by one atomic edit, or with ``preview`` see the money before and after."""
     author = caller.principal.key_name
     if body.preview:
-        with caller.engine.transaction(caller.workspace.id) as tx:
-            found = foretelling.preview_change(tx, contract_id, _request(tx, contract_id, body), author)
-            return _previewed(found, tx.now)
+        return caller.acting(
+            lambda tx: _previewed(
+                foretelling.preview_change(tx, contract_id, _request(tx, contract_id, body), author), tx.now
+            )
+        )
     return caller.once(
         lambda tx: ChangedAnswer(
             **_changed(

@@ -266,8 +266,7 @@ class RemovedAnswer(Answer):
 def buy_credits(body: PurchaseBody, caller: Writer) -> Response:
     """Sell credits: a one-off invoice and its payment, and the credits at once or when it is paid."""
     if body.preview:
-        with caller.engine.transaction(caller.workspace.id) as tx:
-            found = PurchaseAnswer.of(buying.preview_purchase(tx, body.new()))
+        found = caller.acting(lambda tx: PurchaseAnswer.of(buying.preview_purchase(tx, body.new())))
         return Response(found.model_dump_json(), media_type="application/json")
     return caller.once(lambda tx: PurchaseAnswer.of(buying.buy_credits(tx, body.new())))
 
@@ -292,8 +291,9 @@ def order_credits(body: OrderBody, caller: Writer) -> Response:
         return OrderAnswer.model_validate(ordering.order_credits(tx, body.order(), author))
 
     if body.preview:
-        with caller.engine.transaction(caller.workspace.id) as tx:
-            found = OrderAnswer.model_validate(ordering.preview_order(tx, body.order(), author))
+        found = caller.acting(
+            lambda tx: OrderAnswer.model_validate(ordering.preview_order(tx, body.order(), author))
+        )
         return Response(found.model_dump_json(), media_type="application/json")
     return caller.once(done)
 
@@ -335,6 +335,5 @@ def remove_top_up(
     credit: Annotated[str, Query(max_length=63)],
 ) -> RemovedAnswer:
     """Buy nothing more by a rule; what it bought stays."""
-    with caller.engine.transaction(caller.workspace.id) as tx:
-        granting.remove_top_up(tx, customer, credit, key)
+    caller.acting(lambda tx: granting.remove_top_up(tx, customer, credit, key))
     return RemovedAnswer(key=key)

@@ -12,6 +12,7 @@ from valorem.api.wire import Answer, ExactOut, Instant
 from valorem.core.ledger.chain import write_entry
 from valorem.engine.credits import ledger
 from valorem.engine.customers import get_customer
+from valorem.engine.engine import Transaction
 
 router = APIRouter(prefix="/v1/ledger", tags=["credits"], route_class=StrictRoute)
 Reader = Annotated[Caller, Depends(Needs("read"))]
@@ -132,8 +133,11 @@ def verify_ledger(
     credit: Annotated[str | None, Query(max_length=63)] = None,
 ) -> LedgerChecksAnswer:
     """Book what has happened since, then check the chain, the sums, and both against a replay of everything."""
-    with caller.engine.transaction(caller.workspace.id) as tx:
+
+    def verified(tx: Transaction) -> LedgerChecksAnswer:
         if customer is not None:
             get_customer(tx, customer)
         found = ledger.verify_ledger(tx, customer=customer, credit=credit)
-    return LedgerChecksAnswer(items=[LedgerCheckAnswer.model_validate(each) for each in found])
+        return LedgerChecksAnswer(items=[LedgerCheckAnswer.model_validate(each) for each in found])
+
+    return caller.acting(verified)

@@ -90,8 +90,7 @@ def migrate(body: MigrationBody, caller: Writer) -> Response:
     """Move the chosen contracts; those that cannot move are named and stay. With ``preview`` nothing is written."""
     author = caller.principal.key_name
     if body.preview:
-        with caller.engine.transaction(caller.workspace.id) as tx:
-            answer = _answer(migrating.preview_migrate(tx, _migration(body), author))
+        answer = caller.acting(lambda tx: _answer(migrating.preview_migrate(tx, _migration(body), author)))
         return Response(answer.model_dump_json(), 200, media_type="application/json")
     return caller.once(lambda tx: _answer(migrating.migrate(tx, _migration(body), author)))
 

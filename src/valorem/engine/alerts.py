@@ -9,6 +9,7 @@ to the commit, so of two transactions that cross together the second sees what t
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from uuid import NAMESPACE_URL, uuid5
 
 from valorem.core.alerts.pace import headroom
@@ -19,6 +20,7 @@ from valorem.core.numbers import ONE, ZERO, plain
 from valorem.core.time import write_instant
 from valorem.engine.credits.waking import wake
 from valorem.engine.engine import Engine, Transaction
+from valorem.engine.retrying import in_transaction
 from valorem.engine.watched import Watched
 from valorem.engine.watching import watched_of
 from valorem.store.postgres import alerts, meters, outbox, workspaces
@@ -86,8 +88,7 @@ def run_alerts(engine: Engine, workspace: int, *, only_ends: bool = False) -> bo
         revision = ENDS if only_ends else TIME
         customers = alerts.due(tx.connection, workspace, tx.now, limit=_BATCH, revision=revision)
     for customer in customers:
-        with engine.transaction(workspace) as tx:
-            watch_anew(tx, customer)
+        in_transaction(engine, workspace, partial(watch_anew, customer=customer))
     return len(customers) == _BATCH
 
 

@@ -33,6 +33,7 @@ from valorem.engine.terms import terms_for
 from valorem.store.postgres import contract_edits, contracts, ingest, invoices, outbox
 from valorem.store.postgres.contracts import ContractRow
 from valorem.store.postgres.invoices import InvoiceHeader
+from valorem.store.postgres.locks import Lock, turn_for
 from valorem.store.postgres.outbox import Message
 
 #: Contracts or drafts worked on in one transaction: enough to share its cost, few enough to redo.
@@ -110,8 +111,11 @@ def close_alone(engine: Engine, workspace: int) -> CloseReport:
 def _finalise(engine: Engine, workspace: int, at: datetime, questions: dict[bytes, Question]) -> CloseReport:
     """Finalise every draft that can be; what a tax engine must be asked first is added to the questions."""
     report, waiting = CloseReport(), set[str]()
+    turn = turn_for(Lock.NUMBERS, workspace, SERIES)
     while True:
-        step = in_snapshot(engine, workspace, lambda tx: _finalise_some(tx, waiting, at, questions))
+        step = in_snapshot(
+            engine, workspace, lambda tx: _finalise_some(tx, waiting, at, questions), turn=turn
+        )
         report += step
         if not step.progressed and not step.waiting and not step.postponed:
             return report

@@ -12,7 +12,7 @@ from valorem.core.payments.provider import PaymentProvider
 from valorem.core.sources.frames import SourceReader
 from valorem.core.workspace import Workspace
 from valorem.store.postgres import workspaces
-from valorem.store.postgres.database import Connection, Database
+from valorem.store.postgres.database import Connection, Database, Turn
 from valorem.store.vault import Vault
 from valorem.store.warehouse.rows import Warehouse
 
@@ -79,7 +79,7 @@ class Engine:
 
     @contextmanager
     def transaction(
-        self, workspace: int, *, snapshot: bool = False, read_only: bool = False
+        self, workspace: int, *, snapshot: bool = False, read_only: bool = False, turn: Turn | None = None
     ) -> Iterator[Transaction]:
         """Open a transaction in a workspace; it commits at the end of the block and rolls back on an error.
 
@@ -87,12 +87,16 @@ class Engine:
             workspace: The workspace's id.
             snapshot: Let every statement see the same instant (invoices and invariants do).
             read_only: Refuse writes.
+            turn: A lock to wait for before that instant (:func:`valorem.store.postgres.locks.turn_for`).
 
         Raises:
             NotFoundError: If there is no such workspace.
             OverloadedError: If no connection is free in time, or the database is away. Nothing was written.
         """
-        with self.database.opened(workspace, snapshot=snapshot, read_only=read_only) as (connection, row):
+        with self.database.opened(workspace, snapshot=snapshot, read_only=read_only, turn=turn) as (
+            connection,
+            row,
+        ):
             found = workspaces.read(row, workspace)
             began_at = self.real_now()
             yield Transaction(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from valorem.core.billing.schedule import Cover, contract_period, period_index_at
 from valorem.core.billing.thresholds import Thresholds
@@ -18,6 +19,7 @@ from valorem.engine.settings import get_billing_settings
 from valorem.engine.terms import terms_for
 from valorem.store.postgres import contract_edits, contracts, ingest, invoices, thresholds
 from valorem.store.postgres.contracts import ContractRow
+from valorem.store.postgres.locks import Lock, turn_for
 
 #: Contracts looked at in one transaction.
 _BATCH = 50
@@ -37,7 +39,12 @@ def bill_thresholds(engine: Engine, workspace: int) -> int:
             looked_at = [row for row in rows.values() if not _waits(tx, row)]
             due = [row.contract.id for row in looked_at if _due(tx, row) is not None]
         for contract in due:
-            issued += in_snapshot(engine, workspace, lambda tx, one=contract: _bill(tx, one))  # type: ignore[misc]
+            issued += in_snapshot(
+                engine,
+                workspace,
+                partial(_bill, contract_id=contract),
+                turn=turn_for(Lock.NUMBERS, workspace, SERIES),
+            )
         with engine.transaction(workspace) as tx:
             thresholds.seen(tx.connection, workspace, [row.contract.id for row in looked_at], committed)
         if len(some) < _BATCH or not looked_at:

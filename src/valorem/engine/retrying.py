@@ -11,8 +11,14 @@ from psycopg.errors import DeadlockDetected, SerializationFailure
 from valorem.core.errors import OverloadedError
 from valorem.engine.engine import Engine, Transaction
 from valorem.store.postgres import locks
+from valorem.store.postgres.database import Turn
 
 R = TypeVar("R")
+
+
+class CrossedError(Exception):
+    """Another transaction got in the way of one that is written as a block; nothing of it was written."""
+
 
 _TRIES = 8
 _FIRST_WAIT_S = 0.01
@@ -20,7 +26,12 @@ _LONGEST_PAUSE_S = 0.25
 
 
 def in_transaction(
-    engine: Engine, workspace: int, verb: Callable[[Transaction], R], *, snapshot: bool = False
+    engine: Engine,
+    workspace: int,
+    verb: Callable[[Transaction], R],
+    *,
+    snapshot: bool = False,
+    turn: Turn | None = None,
 ) -> R:
     """Run a verb in a transaction, again from the start when another one got in its way.
 
@@ -32,22 +43,57 @@ def in_transaction(
         workspace: The workspace's id.
         verb: Does nothing outside the transaction.
         snapshot: Let every statement see the same instant.
+        turn: A lock to wait for before that instant.
+
+    Raises:
+        OverloadedError: If others got in its way every time. Nothing was written.
+    """
+
+    def once() -> R:
+        with acting(engine, workspace, snapshot=snapshot, turn=turn) as tx:
+            return verb(tx)
+
+    return until_done(once)
+
+
+@contextmanager
+def acting(
+    engine: Engine, workspace: int, *, snapshot: bool = False, turn: Turn | None = None
+) -> Iterator[Transaction]:
+    """One transaction as a block, for work that :func:`until_done` does again.
+
+    Raises:
+        CrossedError: If another transaction got in its way. Nothing was written.
+    """
+    try:
+        with engine.transaction(workspace, snapshot=snapshot, turn=turn) as tx:
+            yield tx
+    except (SerializationFailure, DeadlockDetected) as error:
+        raise CrossedError from error
+
+
+def until_done(work: Callable[[], R]) -> R:
+    """Do some work, again from the start when another transaction got in the way of its own.
+
+    Args:
+        work: Writes in one :func:`acting` block and nowhere else before it.
 
     Raises:
         OverloadedError: If others got in its way every time. Nothing was written.
     """
     for attempt in range(_TRIES):
         try:
-            with engine.transaction(workspace, snapshot=snapshot) as tx:
-                return verb(tx)
-        except (SerializationFailure, DeadlockDetected):
+            return work()
+        except CrossedError:
             time.sleep(random.uniform(0, _FIRST_WAIT_S * 2**attempt))  # noqa: S311 - spreads rivals, keeps no secret
     raise OverloadedError("other work on the same rows went first every time; nothing was done")
 
 
-def in_snapshot(engine: Engine, workspace: int, verb: Callable[[Transaction], R]) -> R:
-    """The same in a transaction that sees one instant."""
-    return in_transaction(engine, workspace, verb, snapshot=True)
+def in_snapshot(
+    engine: Engine, workspace: int, verb: Callable[[Transaction], R], *, turn: Turn | None = None
+) -> R:
+    """The same in a transaction that sees one instant, after its turn has come."""
+    return in_transaction(engine, workspace, verb, snapshot=True, turn=turn)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from valorem.core.workspace import Workspace
 from valorem.engine.audit import Deed, record
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.people import MAY, Action
+from valorem.engine.retrying import acting, in_transaction, until_done
 from valorem.engine.sessions import Session, session_of, sign, signing_secret
 from valorem.engine.workspaces import list_workspaces
 from valorem.store.postgres.people import Person
@@ -101,8 +102,8 @@ class Visit:
 
     @contextmanager
     def acting(self) -> Iterator[Transaction]:
-        """One transaction for an action; :meth:`note` it in there."""
-        with self.engine.transaction(self.workspace.id) as tx:
+        """One transaction for an action; :meth:`note` it in there. An action has one, and is repeated with it."""
+        with acting(self.engine, self.workspace.id) as tx:
             yield tx
 
     def deed(
@@ -122,8 +123,7 @@ class Visit:
 
     def note_done(self, deed: Deed) -> None:
         """Write down a deed whose verb makes transactions of its own, after it is done."""
-        with self.engine.transaction(self.workspace.id) as tx:
-            self.note(tx, deed)
+        in_transaction(self.engine, self.workspace.id, lambda tx: self.note(tx, deed))
 
     @cached_property
     def request_id(self) -> str:
@@ -247,7 +247,7 @@ class Site:
             visit = self.visit(request, form)
             if needs is not None:
                 self._check_allowed(visit, needs)
-            return self.respond(request, handler(visit), visit)
+            return self.respond(request, until_done(partial(handler, visit)), visit)
         except UnauthorizedError:
             return self._to_sign_in(request)
         except ValoremError as error:

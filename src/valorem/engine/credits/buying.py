@@ -18,6 +18,7 @@ from valorem.engine.engine import Engine, Transaction
 from valorem.engine.identifiers import new_id
 from valorem.engine.one_off import WrittenInvoice, WrittenLine, write_invoice
 from valorem.engine.payments import ask_payer
+from valorem.engine.retrying import in_transaction
 from valorem.engine.sealing import SERIES
 from valorem.store.postgres import credits as store
 from valorem.store.postgres import invoices, lives, purchases
@@ -149,14 +150,18 @@ def charge_purchases(engine: Engine, workspace: int) -> int:
     """Write the invoices of purchases that top-up rules decided; how many. Run twice, or in parallel, each gets one."""
     charged = 0
     while True:
-        with engine.transaction(workspace) as tx:
-            invoices.lock_series(tx.connection, workspace, SERIES)
-            rows = purchases.due(tx.connection, workspace, limit=_BATCH)
-            for row in rows:
-                _charge(tx, row)
-        charged += len(rows)
-        if len(rows) < _BATCH:
+        some = in_transaction(engine, workspace, _charge_some)
+        charged += some
+        if some < _BATCH:
             return charged
+
+
+def _charge_some(tx: Transaction) -> int:
+    invoices.lock_series(tx.connection, tx.workspace.id, SERIES)
+    rows = purchases.due(tx.connection, tx.workspace.id, limit=_BATCH)
+    for row in rows:
+        _charge(tx, row)
+    return len(rows)
 
 
 def _charge(tx: Transaction, row: PurchaseRow) -> Purchase:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from valorem.core.periods import Interval
 from valorem.engine.credits.accounts import Book, read_book
@@ -11,6 +12,7 @@ from valorem.engine.credits.keeping import LOOK_AGAIN
 from valorem.engine.credits.ledger import book_entries, tend
 from valorem.engine.credits.waking import closing_grace
 from valorem.engine.engine import Engine, Transaction
+from valorem.engine.retrying import in_transaction
 from valorem.store.postgres import credits as store
 from valorem.store.postgres.credits import ClosedPeriod, Place
 
@@ -51,12 +53,16 @@ def tend_credits(engine: Engine, workspace: int) -> CreditsReport:
     done: set[Place] = set()
     while places := [place for place in _to_tend(engine, workspace) if place not in done]:
         for place in places:
-            with engine.transaction(workspace) as tx:
-                entries += tend(tx, place)
-                closed += close_periods(tx, place)
+            booked, ended = in_transaction(engine, workspace, partial(_tend_one, place=place))
+            entries += booked
+            closed += ended
         done.update(places)
         looked += len(places)
     return CreditsReport(looked, entries, closed, charge_purchases(engine, workspace))
+
+
+def _tend_one(tx: Transaction, place: Place) -> tuple[int, int]:
+    return tend(tx, place), close_periods(tx, place)
 
 
 def _to_tend(engine: Engine, workspace: int) -> list[Place]:

@@ -14,6 +14,8 @@ from valorem.core.errors import OverloadedError
 
 Row: TypeAlias = dict[str, Any]
 Connection: TypeAlias = psycopg.Connection[Row]
+#: The name of an advisory lock and the workspace it is of (:func:`valorem.store.postgres.locks.turn_for`).
+Turn: TypeAlias = tuple[str, int]
 
 _SEAL: LiteralString = (
     "SELECT set_config('role', 'valorem_app', true), set_config('valorem.workspace', %s, true)"
@@ -56,7 +58,7 @@ class Database:
 
     @contextmanager
     def workspace(
-        self, workspace: int, *, snapshot: bool = False, read_only: bool = False
+        self, workspace: int, *, snapshot: bool = False, read_only: bool = False, turn: Turn | None = None
     ) -> Iterator[Connection]:
         """One transaction that sees and may write only this workspace's rows.
 
@@ -64,17 +66,19 @@ class Database:
             workspace: The workspace's id; row-level security refuses every other.
             snapshot: REPEATABLE READ, so that several statements see one instant.
             read_only: Refuse writes.
+            turn: An advisory lock that is held from before the instant that a snapshot sees. Whoever waits for a row
+                inside would find it changed since, and have to begin again.
         """
-        with self._transaction(snapshot=snapshot, read_only=read_only) as connection:
+        with self._transaction(snapshot=snapshot, read_only=read_only, turn=turn) as connection:
             connection.execute(_SEAL, (str(workspace),))
             yield connection
 
     @contextmanager
     def opened(
-        self, workspace: int, *, snapshot: bool = False, read_only: bool = False
+        self, workspace: int, *, snapshot: bool = False, read_only: bool = False, turn: Turn | None = None
     ) -> Iterator[tuple[Connection, Row | None]]:
         """The same, with the workspace's own row, read in the same round trip; without a row nothing may be asked."""
-        with self._transaction(snapshot=snapshot, read_only=read_only) as connection:
+        with self._transaction(snapshot=snapshot, read_only=read_only, turn=turn) as connection:
             yield connection, connection.execute(_SEAL_FOUND, (str(workspace), workspace)).fetchone()
 
     @contextmanager
@@ -84,12 +88,14 @@ class Database:
             yield connection
 
     @contextmanager
-    def _transaction(self, *, snapshot: bool, read_only: bool) -> Iterator[Connection]:
+    def _transaction(
+        self, *, snapshot: bool, read_only: bool, turn: Turn | None = None
+    ) -> Iterator[Connection]:
         try:
             with self._pool.connection() as connection:
                 connection.isolation_level = IsolationLevel.REPEATABLE_READ if snapshot else None
                 connection.read_only = True if read_only else None
-                with connection.transaction():
+                with _turn(connection, turn), connection.transaction():
                     yield connection
         except PoolTimeout:
             raise OverloadedError("every database connection is busy") from None
@@ -105,3 +111,19 @@ class Database:
             if error.sqlstate is None:  # the connection itself broke
                 raise OverloadedError("the connection to the database broke; nothing was accepted") from error
             raise
+
+
+@contextmanager
+def _turn(connection: Connection, turn: Turn | None) -> Iterator[None]:
+    """Hold an advisory lock of the session around a transaction; a connection that ends gives it back."""
+    if turn is None:
+        yield
+        return
+    connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, %s))", turn)
+    connection.commit()
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, %s))", turn)
+            connection.commit()

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from psycopg.types.json import Jsonb
 
 from valorem.core.ids import part_in, part_of
+from valorem.store.postgres import locks
 from valorem.store.postgres.database import Connection, Row
 
 InvoiceStatus = Literal["draft", "finalised", "uncollectible", "void", "merged"]
@@ -267,7 +268,11 @@ def last_closed(connection: Connection, workspace: int, contract: str) -> dateti
 
 
 def lock_series(connection: Connection, workspace: int, series: str) -> int:
-    """Let one transaction at a time take numbers of a series, until it ends; returns the last one taken."""
+    """Let one transaction at a time take numbers of a series, until it ends; returns the last one taken.
+
+    One that sees a single instant must have waited for its turn before it began (``locks.turn_for``).
+    """
+    locks.wait_for(connection, locks.Lock.NUMBERS, workspace, series)
     connection.execute(
         "INSERT INTO number_series (workspace, series, last) VALUES (%s, %s, 0) ON CONFLICT DO NOTHING",
         (workspace, series),

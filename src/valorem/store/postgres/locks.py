@@ -5,7 +5,7 @@ Each lasts until its transaction ends, however that ends, so a killed process le
 
 from enum import StrEnum
 
-from valorem.store.postgres.database import Connection
+from valorem.store.postgres.database import Connection, Turn
 
 #: Held by a session, before any table is there: two processes that start together must not migrate together.
 MIGRATING = 0x56414C4F
@@ -20,6 +20,7 @@ class Lock(StrEnum):
     EXPORT = "export to the warehouse"
     IDEMPOTENCY = "answer under an idempotency key"
     JOB = "do a background job"
+    NUMBERS = "take numbers of a series"
     SOURCE = "take a source's records"
 
 
@@ -33,6 +34,11 @@ def wait_for(connection: Connection, lock: Lock, workspace: int, of: str = "") -
         of: Which customer, source, job and so on, where each is locked by itself.
     """
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", (_name(lock, of), workspace))
+
+
+def turn_for(lock: Lock, workspace: int, of: str = "") -> Turn:
+    """The same lock for a transaction that must have it before it begins, because it sees one instant."""
+    return _name(lock, of), workspace
 
 
 def take(connection: Connection, lock: Lock, workspace: int, of: str = "") -> bool:

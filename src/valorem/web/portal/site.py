@@ -33,6 +33,7 @@ from valorem.engine.portal import (
     get_portal_settings,
     portal_session_of,
 )
+from valorem.engine.retrying import acting, until_done
 from valorem.engine.sessions import sign, signing_secret
 from valorem.engine.settings import get_billing_settings
 from valorem.web.forms import read_form, same
@@ -147,8 +148,8 @@ class Guest:
 
     @contextmanager
     def acting(self) -> Iterator[Transaction]:
-        """One transaction for an action; :meth:`note` it in there."""
-        with self.engine.transaction(self.workspace.id) as tx:
+        """One transaction for an action; :meth:`note` it in there. An action has one, and is repeated with it."""
+        with acting(self.engine, self.workspace.id) as tx:
             yield tx
 
     def note(
@@ -274,7 +275,7 @@ class PortalSite:
             guest = self.guest(request, form)
             if acts:
                 self._check_form(request, guest)
-            return self.respond(request, handler(guest), guest)
+            return self.respond(request, until_done(partial(handler, guest)), guest)
         except PortalEndedError as error:
             return self.ended(request, error)
         except ValoremError as error:
