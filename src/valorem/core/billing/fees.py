@@ -43,6 +43,10 @@ def fee_lines(terms: Terms, period: Period) -> tuple[Line, ...]:
     rest of it, in arrears: where only the quantity changes one line for the difference, where the amount does one that
     takes back the old terms and one for the new. With proration by day the day of a change belongs to the new terms.
     """
+    return terms.once(("fee lines", period), lambda: _fee_lines(terms, period))
+
+
+def _fee_lines(terms: Terms, period: Period) -> tuple[Line, ...]:
     policies = terms.at(period.interval.start).policies
     fees: dict[str, Fee] = {}
     for stretch in terms.within(period.interval):
@@ -56,9 +60,8 @@ def fee_lines(terms: Terms, period: Period) -> tuple[Line, ...]:
 def _of_fee(terms: Terms, policies: Policies, period: Period, key: str, fee: Fee) -> Iterator[Line]:
     contract, opening = terms.contract, _level(terms, key, fee, period.interval.start)
     if opening.total:
-        line = _line(contract, policies, period, period.interval, key=key, level=opening)
         timing: Timing = "in_advance" if opening.fee.billed == "in advance" else "in_arrears"
-        yield replace(line, timing=timing)
+        yield _line(contract, policies, period, period.interval, key=key, level=opening, timing=timing)
     current = opening
     for since, level in _changes(terms, policies, key, fee, period.interval):
         if level[:2] == current[:2] or (not level.total and not current.total):
@@ -134,7 +137,14 @@ def _changes(
 
 
 def _line(
-    contract: Contract, policies: Policies, period: Period, covered: Interval, *, key: str, level: _Level
+    contract: Contract,
+    policies: Policies,
+    period: Period,
+    covered: Interval,
+    *,
+    key: str,
+    level: _Level,
+    timing: Timing = "in_arrears",
 ) -> Line:
     share = share_of(covered, period.full, contract.time_zone, policies.proration)
     whole = level.total
@@ -151,7 +161,7 @@ def _line(
         kind="fee",
         key=key,
         charge=f"fee:{key}",
-        timing="in_arrears",
+        timing=timing,
         description=level.fee.name or key,
         period_index=period.index,
         period=covered,

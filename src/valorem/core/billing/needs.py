@@ -65,6 +65,10 @@ def usage_needs(terms: Terms, period: Period, until: datetime | None = None) -> 
     end = period.interval.end if until is None else min(until, period.interval.end)
     if end <= period.interval.start:
         return ()
+    return terms.once(("usage needs", period, end), lambda: _needed(terms, period, end))
+
+
+def _needed(terms: Terms, period: Period, end: datetime) -> tuple[UsageNeed, ...]:
     within = Interval(period.interval.start, end)
     pooled = tuple(_needs(terms, period.index, within))
     apart = (

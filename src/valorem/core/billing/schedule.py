@@ -83,6 +83,10 @@ def contract_period(contract: Contract, index: int) -> Period | None:
 
     It is cut at the contract's start and end, and where its billing interval changes.
     """
+    return contract.once(("period", index), lambda: _period(contract, index))
+
+
+def _period(contract: Contract, index: int) -> Period | None:
     last = final_boundary(contract)
     if index < 0 or (last is not None and index >= last):
         return None
@@ -202,8 +206,11 @@ def _run_of(contract: Contract, index: int) -> _Run:
 
 
 def _runs(contract: Contract) -> tuple[_Run, ...]:
-    return _runs_of(
-        contract.start, contract.end, contract.every, contract.anchor, contract.time_zone, contract.legs
+    return contract.once(
+        "runs",
+        lambda: _runs_of(
+            contract.start, contract.end, contract.every, contract.anchor, contract.time_zone, contract.legs
+        ),
     )
 
 

@@ -1,9 +1,10 @@
 """Terms: a contract with everything of its catalog versions that its invoices follow from."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any, TypeVar
 
 from valorem.core.billing.invoice import Line
 from valorem.core.catalog.catalog import Catalog
@@ -17,6 +18,8 @@ from valorem.core.metering.meter import Meter
 from valorem.core.periods import Interval
 from valorem.core.pricing.derive import derive_meter
 from valorem.core.pricing.price import Price
+
+R = TypeVar("R")
 
 _NO_CREDITS: Mapping[str, CreditType] = MappingProxyType({})
 
@@ -91,6 +94,7 @@ class Terms:
         apart: Accounts it pays for whose tiers and included quantities begin anew, by key.
         keeping: Of these the accounts whose usage draws from none of its commitments.
         sharing: What its commitments have to do with accounts that pay for themselves.
+        worked_out: What pure functions of these terms have given, so that an invoice works out nothing twice.
     """
 
     contract: Contract
@@ -101,6 +105,14 @@ class Terms:
     apart: tuple[str, ...] = ()
     keeping: frozenset[str] = frozenset()
     sharing: Sharing = ALONE
+    worked_out: dict[Hashable, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def once(self, key: Hashable, work: Callable[[], R]) -> R:
+        """What a pure function of these terms gives; ``key`` names it and whatever else it depends on."""
+        if key not in self.worked_out:
+            self.worked_out[key] = work()
+        found: R = self.worked_out[key]
+        return found
 
     def at(self, instant: datetime) -> Stretch:
         """The terms in force at an instant; before the start those of the start."""

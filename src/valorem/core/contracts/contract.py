@@ -1,13 +1,13 @@
 """A contract: one customer's terms on one plan of one catalog version."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from valorem.core.calendar import zone_info
 from valorem.core.catalog.plans import Policies
@@ -17,6 +17,8 @@ from valorem.core.money import parse_currency
 from valorem.core.numbers import ZERO, plain
 from valorem.core.periods import Cadence
 from valorem.core.time import on_grid, write_instant
+
+R = TypeVar("R")
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 _NO_SEATS: "Mapping[str, tuple[Dated, ...]]" = MappingProxyType({})
@@ -67,6 +69,7 @@ class Contract:
         legs: Later billing intervals, in order of time.
         term: How long it is agreed for at a time; it renews at each end of a term, and stays on its version until then.
         first_start: When the customer first started, where an earlier contract came before this one; trials count from it.
+        worked_out: What pure functions of this contract have given, so that an invoice works out nothing twice.
 
     Raises:
         InvalidInputError: Where a field contradicts another or lies off the quarter-hour grid.
@@ -91,6 +94,7 @@ class Contract:
     legs: tuple[Leg, ...] = ()
     term: Cadence | None = None
     first_start: datetime | None = None
+    worked_out: dict[Hashable, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         zone_info(self.time_zone)
@@ -125,6 +129,13 @@ class Contract:
                 purchase_order=self.purchase_order,
             ),
         )
+
+    def once(self, key: Hashable, work: Callable[[], R]) -> R:
+        """What a pure function of this contract gives; ``key`` names it and whatever else it depends on."""
+        if key not in self.worked_out:
+            self.worked_out[key] = work()
+        found: R = self.worked_out[key]
+        return found
 
     def standing_at(self, at: datetime) -> Standing:
         """How it stands at an instant; before its start as at the start."""
