@@ -40,8 +40,8 @@ format: $(DEV) ## rewrite the sources the way check wants them
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(SERVER) ## measure beside bare PostgreSQL in the same run; results in bench/results
-	@$(BIN)/python -m bench
+bench: $(SERVER) ## measure beside bare PostgreSQL in the same run, a quarter of an hour at most; BENCH="close --full" for more
+	@$(BIN)/python -m bench $(BENCH)
 
 docs: $(DOCS) ## build the documentation into ./site, strictly
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

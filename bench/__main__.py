@@ -1,6 +1,7 @@
 """``python -m bench [NAME…]``: run benchmarks, print a table each, append JSON lines to ``bench/results``.
 
-A benchmark is a module of this package with ``run(url) -> Iterator[Measurement]``, where ``url`` makes fresh databases.
+A benchmark is a module of this package with ``run(fresh, size) -> Iterator[Measurement]``, where ``fresh`` makes databases.
+All of them together stay under a quarter of an hour; ``--full`` takes the sizes of the documentation instead.
 """
 
 import argparse
@@ -8,22 +9,25 @@ import importlib
 import json
 import platform
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
-from bench.frame import Measurement, databases
+from bench.frame import FULL, Measurement, Size, databases
 
+#: What matters most first: where time runs out, the last ones are left out.
 NAMES = (
-    "checks",
-    "close",
-    "credits",
     "http",
+    "close",
     "ingest",
-    "kept_outcomes",
+    "checks",
     "notices",
+    "credits",
+    "kept_outcomes",
     "outcomes",
-    "pages",
     "warehouse",
+    "pages",
 )
 RESULTS = Path(__file__).parent / "results"
 
@@ -36,14 +40,31 @@ def main() -> None:
     parser.add_argument(
         "--url", help="a PostgreSQL server on which databases may be made; else an embedded one"
     )
+    parser.add_argument(
+        "--full", action="store_true", help="10,000 contracts, a million events behind the pages; takes long"
+    )
+    parser.add_argument("--contracts", type=int, metavar="N", help="how many contracts `close` closes")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=10.0,
+        help="begin no other benchmark after so long (%(default)g; nothing is left out of those named or with --full)",
+    )
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(NAMES):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     RESULTS.mkdir(exist_ok=True)
+    size = FULL if chosen.full else Size()
+    if chosen.contracts is not None:
+        size = replace(size, contracts=chosen.contracts)
+    began, bounded = monotonic(), not (chosen.names or chosen.full)
     with databases(chosen.url) as fresh:
         for name in chosen.names or NAMES:
+            if bounded and monotonic() - began > chosen.minutes * 60:
+                print(f"left out after {chosen.minutes:g} minutes: python -m bench {name}", file=sys.stderr)
+                continue
             measurements = []
-            for measurement in importlib.import_module(f"bench.{name}").run(fresh):
+            for measurement in importlib.import_module(f"bench.{name}").run(fresh, size):
                 measurements.append(measurement)
                 print(f"  {measurement.name} …", file=sys.stderr)
             _keep(name, measurements)

@@ -17,7 +17,7 @@ from pathlib import Path
 from time import monotonic, perf_counter, sleep
 from urllib.parse import urlsplit
 
-from bench.frame import Fresh, Measurement, percentile
+from bench.frame import Fresh, Measurement, Size, percentile
 from valorem.cli.demo.server import running_server
 from valorem.client import Client
 from valorem.core.entitlements.check import Asked
@@ -44,7 +44,7 @@ CATALOG = {
 }
 
 
-def run(fresh: Fresh) -> Iterator[Measurement]:
+def run(fresh: Fresh, _size: Size) -> Iterator[Measurement]:
     yield from _in_process(fresh())
     with (
         tempfile.TemporaryDirectory(prefix="valorem-bench-") as folder,

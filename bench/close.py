@@ -1,4 +1,4 @@
-"""Closing a month of 10,000 mixed contracts, and previews of single ones before it.
+"""Closing a month of mixed contracts (10,000 with ``--full``), and previews of single ones before it.
 
 A quarter each: usage by model, hybrid (base fee, seats, included tokens and overage), hybrid with a commitment it draws from,
 hybrid with a discount. Every contract has a month of use of two models on eight days. *Bare* reads the rows that a closing
@@ -7,7 +7,6 @@ statements: what the database itself costs. Nothing is computed there.
 """
 
 import json
-import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,7 @@ from time import perf_counter
 import psutil
 import psycopg
 
-from bench.frame import Fresh, Measurement, percentile
+from bench.frame import Fresh, Measurement, Size, percentile
 from valorem.core.contracts.agreed import Access, Commitment, Discount
 from valorem.core.contracts.edits import AddCommitment, AddDiscount
 from valorem.core.time import write_instant
@@ -34,7 +33,6 @@ from valorem.engine.workspaces import create_workspace
 from valorem.store.postgres import workspaces
 from valorem.store.postgres.database import Database
 
-CONTRACTS = int(os.environ.get("BENCH_CONTRACTS", "10000"))
 PREVIEWS = 400
 AT_ONCE = 200
 START, END = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
@@ -71,32 +69,32 @@ prices:
 }
 
 
-def run(fresh: Fresh) -> Iterator[Measurement]:
+def run(fresh: Fresh, size: Size) -> Iterator[Measurement]:
     """Previews, the closing run, and what the database alone costs."""
     url = fresh()
     database = Database(url)
     engine = Engine(database, lambda: END)
     try:
         workspace = create_workspace(engine, name="bench", clock_at=START).id
-        ids = _sell(engine, workspace)
+        ids = _sell(engine, workspace, size.contracts)
         _move(engine, workspace, START)
         close_due(engine, workspace)  # the invoices of the start, in advance
         _move(engine, workspace, END - timedelta(days=1))
-        _use(engine, workspace)
+        _use(engine, workspace, size.contracts)
         yield _previews(engine, workspace, ids)
         _move(engine, workspace, END + timedelta(hours=1))
-        closed, documents = _close(engine, workspace)
+        closed, documents = _close(engine, workspace, size.contracts)
         yield closed
         yield _bare(url, workspace, documents)
     finally:
         database.close()
 
 
-def _sell(engine: Engine, workspace: int) -> list[str]:
+def _sell(engine: Engine, workspace: int, contracts: int) -> list[str]:
     with engine.transaction(workspace) as tx:
         apply_catalog(tx, CATALOG, message="bench", author="bench")
     access = Access(amount=Decimal(10_000), start=START, end=START + timedelta(days=365))
-    numbers, ids = iter(range(CONTRACTS)), []
+    numbers, ids = iter(range(contracts)), []
     while some := list(islice(numbers, AT_ONCE)):
         with engine.transaction(workspace) as tx:
             for number in some:
@@ -116,7 +114,7 @@ def _sell(engine: Engine, workspace: int) -> list[str]:
     return ids
 
 
-def _use(engine: Engine, workspace: int) -> None:
+def _use(engine: Engine, workspace: int, contracts: int) -> None:
     ingestor = Ingestor(engine)
     try:
         events = (
@@ -131,7 +129,7 @@ def _use(engine: Engine, workspace: int) -> None:
                     "data": {"n": 40_000 + number, "model": "large" if use % 2 else "small"},
                 }
             ).encode()
-            for number in range(CONTRACTS)
+            for number in range(contracts)
             for use in range(8)
         )
         while some := list(islice(events, 2000)):
@@ -153,12 +151,12 @@ def _previews(engine: Engine, workspace: int, ids: list[str]) -> Measurement:
             preview_invoice(tx, contract)
         took.append((perf_counter() - began) * 1000)
     return Measurement(
-        f"preview of one of {CONTRACTS:,}",
+        f"preview of one of {len(ids):,}",
         {"p50 ms": percentile(took, 0.5), "p99 ms": percentile(took, 0.99)},
     )
 
 
-def _close(engine: Engine, workspace: int) -> tuple[Measurement, int]:
+def _close(engine: Engine, workspace: int, contracts: int) -> tuple[Measurement, int]:
     process = psutil.Process()
     most, done = [process.memory_info().rss], threading.Event()
 
@@ -179,7 +177,7 @@ def _close(engine: Engine, workspace: int) -> tuple[Measurement, int]:
         "own CPU s": cpu,
         "RSS MB": max(most) / 2**20,
     }
-    assert report.finalised == CONTRACTS
+    assert report.finalised == contracts
     return Measurement(f"close {report.finalised:,}", measured), report.finalised
 
 

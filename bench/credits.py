@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import psycopg
 
-from bench.frame import Fresh, Measurement, percentile
+from bench.frame import Fresh, Measurement, Size, percentile
 from bench.ingest import METERS, requests
 from valorem.core.ledger.grants import Grant
 from valorem.engine.catalog import apply_catalog
@@ -44,7 +44,7 @@ THREADS = 4
 PAST_GRANTS = 10_000
 
 
-def run(fresh: Fresh) -> Iterator[Measurement]:
+def run(fresh: Fresh, _size: Size) -> Iterator[Measurement]:
     """Every case on one fresh database."""
     url = fresh()
     database = Database(url, size=THREADS + 6)

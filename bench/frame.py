@@ -13,6 +13,25 @@ import psycopg
 from valorem.store.embedded import EmbeddedPostgres
 from valorem.store.postgres.migrate import upgrade
 
+
+@dataclass(frozen=True)
+class Size:
+    """How much of the long ones; the defaults keep all of them together under a quarter of an hour.
+
+    Attributes:
+        contracts: Sold and closed by ``close``.
+        events: Behind the pages of ``pages``.
+        outcomes: Folded by ``outcomes``, five pieces of evidence each.
+    """
+
+    contracts: int = 2_000
+    events: int = 100_000
+    outcomes: int = 40_000
+
+
+#: What the figures of the documentation were taken with.
+FULL = Size(contracts=10_000, events=1_000_000, outcomes=200_000)
+
 #: Makes an empty, migrated database and returns its URL.
 Fresh: TypeAlias = Callable[[], str]
 

@@ -25,7 +25,7 @@ import psutil
 import uvloop
 
 from bench import ingest
-from bench.frame import Fresh, Measurement, percentile
+from bench.frame import Fresh, Measurement, Size, percentile
 from valorem.client import ApiError, Client, ConnectionFailedError
 
 #: Events in a request, requests at a time, events in all.
@@ -61,7 +61,7 @@ class Server:
         return float(times.user + times.system)
 
 
-def run(fresh: Fresh) -> Iterator[Measurement]:
+def run(fresh: Fresh, _size: Size) -> Iterator[Measurement]:
     """Measure each batch size beside the bare database, then previews, closing and memory."""
     now = datetime.now(UTC)
     for size, clients, total in CASES:

@@ -14,7 +14,7 @@ from time import perf_counter, process_time, thread_time
 from typing import Any
 from unittest.mock import patch
 
-from bench.frame import Fresh, Measurement, percentile
+from bench.frame import Fresh, Measurement, Size, percentile
 from valorem.core.metering.meter import Meter
 from valorem.engine import ingest, recording
 from valorem.engine.counting import Counting
@@ -42,7 +42,7 @@ WRITERS = 2
 CASES = ((1, 64, 8_000), (100, 8, 60_000), (1000, 4, 120_000))
 
 
-def run(fresh: Fresh) -> Iterator[Measurement]:
+def run(fresh: Fresh, _size: Size) -> Iterator[Measurement]:
     """Measure each batch size, then where the time of the largest goes."""
     for size, clients, total in CASES:
         sent = requests(size, total)

@@ -1,11 +1,10 @@
-"""Outcomes as kept: a million events of 200,000 outcomes recorded and kept, then previews and one more event.
+"""Outcomes as kept: events (a million of 200,000 outcomes with ``--full``) recorded and kept, then previews and one more event.
 
 Beside each, the same number by folding all evidence: what a reader would do where nothing is kept. Times are of the
 processor, of this program and without that of the database; memory is the most a program of its own took.
 """
 
 import json
-import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from resource import RUSAGE_SELF, getrusage
 from statistics import median
 from typing import Any
 
-from bench.frame import Fresh, Measurement
+from bench.frame import Fresh, Measurement, Size
 from bench.outcomes import DEFINITION, story
 from valorem.core.limits import Limits
 from valorem.core.time import write_instant
@@ -31,7 +30,6 @@ from valorem.engine.workspaces import create_workspace
 from valorem.store.postgres import kept_outcomes
 from valorem.store.postgres.database import Database
 
-OUTCOMES = int(os.environ.get("BENCH_OUTCOMES", "200000"))
 START, DAYS = datetime(2026, 1, 1, tzinfo=UTC), 90
 NOW = START + timedelta(days=75, minutes=7)
 BATCH, MORE = 1000, 20
@@ -39,19 +37,19 @@ PLAN = "plan: bare\nname: Bare\ncurrency: USD\nevery: month\n"
 YEAR_S = 366 * 86_400
 
 
-def run(fresh: Fresh) -> Iterator[Measurement]:
+def run(fresh: Fresh, size: Size) -> Iterator[Measurement]:
     """Recording, keeping, previews, and one more event."""
     url = fresh()
     for part in (_record, _keep, _preview, _folded):
         with get_context("spawn").Pool(1) as pool:  # a process each, so that its memory can be told
-            yield pool.apply(part, (url,))
+            yield pool.apply(part, (url, size.outcomes))
 
 
 def _engine(url: str) -> Engine:
     return Engine(Database(url), lambda: NOW, limits=Limits(accept_late_s=YEAR_S, key_retention_s=2 * YEAR_S))
 
 
-def _record(url: str) -> Measurement:
+def _record(url: str, outcomes: int) -> Measurement:
     engine = _engine(url)
     workspace = create_workspace(engine, name="bench", clock_at=NOW + timedelta(minutes=8)).id
     with engine.transaction(workspace) as tx:
@@ -68,7 +66,7 @@ def _record(url: str) -> Measurement:
                 tx, contract, DEFINITION.outcome, number=version.number, digest=version.digest, signer=signer
             )
     ingestor = Ingestor(engine)
-    places = sorted(_places())
+    places = sorted(_places(outcomes))
     began = time.process_time()
     for start in range(0, len(places), BATCH):
         batch = places[start : start + BATCH]
@@ -82,7 +80,7 @@ def _record(url: str) -> Measurement:
     )
 
 
-def _keep(url: str) -> Measurement:
+def _keep(url: str, outcomes: int) -> Measurement:
     engine = _engine(url)
     workspace, _ = _sold(engine)
     before_mib = _peak_mib()
@@ -90,7 +88,7 @@ def _keep(url: str) -> Measurement:
     while keep_outcomes(engine, workspace):
         runs += 1
     took_s = time.process_time() - began
-    count = OUTCOMES * 5
+    count = outcomes * 5
     engine.database.close()
     return Measurement(
         "keep what was recorded",
@@ -103,7 +101,7 @@ def _keep(url: str) -> Measurement:
     )
 
 
-def _preview(url: str) -> Measurement:
+def _preview(url: str, _: int) -> Measurement:
     """A preview of what is kept, then after each of some more events, each about one outcome."""
     engine = _engine(url)
     workspace, contract = _sold(engine)
@@ -130,7 +128,7 @@ def _preview(url: str) -> Measurement:
     )
 
 
-def _folded(url: str) -> Measurement:
+def _folded(url: str, _: int) -> Measurement:
     """The same preview by folding all evidence."""
     engine = _engine(url)
     workspace, contract = _sold(engine)
@@ -172,10 +170,10 @@ def _sold(engine: Engine) -> tuple[int, str]:
     return row["workspace"], row["contract"]
 
 
-def _places() -> Iterator[tuple[datetime, int, int, str]]:
+def _places(outcomes: int) -> Iterator[tuple[datetime, int, int, str]]:
     """When each event of each conversation happens, and what it is."""
     dice = random.Random(7)
-    for number in range(OUTCOMES):
+    for number in range(outcomes):
         at = START + timedelta(seconds=dice.randrange((DAYS - 20) * 86_400))
         for step, kind in enumerate(story(number)):
             at += timedelta(minutes=dice.randrange(1, 60)) + timedelta(days=2) * (kind == "reopened")

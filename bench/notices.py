@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
 
-from bench.frame import Fresh, Measurement, percentile
+from bench.frame import Fresh, Measurement, Size, percentile
 from valorem.cli.demo.server import running_server
 from valorem.cli.listening import listening, verified
 
@@ -24,7 +24,7 @@ CATALOG = {
 }
 
 
-def run(fresh: Fresh) -> Iterator[Measurement]:
+def run(fresh: Fresh, _size: Size) -> Iterator[Measurement]:
     del fresh  # the server brings its own
     with (
         tempfile.TemporaryDirectory(prefix="valorem-bench-") as folder,

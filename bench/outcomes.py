@@ -1,4 +1,4 @@
-"""Outcomes: a million pieces of evidence folded into states, counters and money, and what one more piece costs.
+"""Outcomes: evidence (a million pieces with ``--full``) folded into states, counters and money, and what one more piece costs.
 
 Times are of the processor, so that other programs beside it do not show.
 """
@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from resource import RUSAGE_SELF, getrusage
 from statistics import median
 
-from bench.frame import Fresh, Measurement, percentile
+from bench.frame import Fresh, Measurement, Size, percentile
 from valorem.core.metering.event import Event
 from valorem.core.outcomes.activities import activities_of
 from valorem.core.outcomes.billing import bill
@@ -23,7 +23,7 @@ from valorem.core.outcomes.fold import fold, fold_key
 from valorem.core.outcomes.frame import UTC_MONTHS
 from valorem.core.outcomes.tallies import difference, merge, standing, tally
 
-OUTCOMES, EACH, REFOLDS = 200_000, 5, 20_000
+EACH, REFOLDS = 5, 20_000
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DEFINITION = OutcomeDefinition.model_validate(
     {
@@ -49,32 +49,33 @@ DEFINITION = OutcomeDefinition.model_validate(
 STORY = ("touched", "solved", "touched", "yes", "reopened")
 
 
-def run(_: Fresh) -> Iterator[Measurement]:
+def run(_: Fresh, size: Size) -> Iterator[Measurement]:
     with get_context("spawn").Pool(1) as pool:  # a process of its own, so that its memory can be told
-        yield from pool.apply(_measured)
+        yield from pool.apply(_measured, (size.outcomes,))
 
 
-def _measured() -> list[Measurement]:
+def _measured(outcomes: int) -> list[Measurement]:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)  # as the server does
     compiled = CompiledOutcome(DEFINITION)
     before_mib = _peak_mib()
     began = time.process_time()
-    evidence = [each for event in _events() for each in compiled.read(event, event.time or START)]
+    evidence = [each for event in _events(outcomes) for each in compiled.read(event, event.time or START)]
     read_s = time.process_time() - began
     began = time.process_time()
-    outcomes = fold(compiled, evidence)
+    states = fold(compiled, evidence)
     fold_s = time.process_time() - began
     began = time.process_time()
-    counters = tally(outcomes.values())
+    counters = tally(states.values())
     tally_s = time.process_time() - began
     periods = [UTC_MONTHS.period(UTC_MONTHS.period_of(START) + index) for index in range(4)]
     began = time.process_time()
     bills = bill(DEFINITION, activities_of(DEFINITION, counters, periods, UTC_MONTHS), UTC_MONTHS)
     bill_s = time.process_time() - began
     began = time.process_time()
-    shown = standing(counters, outcomes.values(), START + timedelta(days=45))
+    shown = standing(counters, states.values(), START + timedelta(days=45))
     standing_s = time.process_time() - began
+    assert len(evidence) == outcomes * EACH
     _check(evidence, compiled, shown.confirmed.n)
     count, peak = len(evidence), _peak_mib()
     return [
@@ -100,10 +101,10 @@ def _measured() -> list[Measurement]:
     ]
 
 
-def _events() -> Iterator[Event]:
+def _events(outcomes: int) -> Iterator[Event]:
     """Evidence in order of arrival: conversations begin over ninety days and go on for some."""
     dice = random.Random(7)
-    for number in range(OUTCOMES):
+    for number in range(outcomes):
         at = START + timedelta(seconds=dice.randrange(90 * 86_400))
         channel = dice.choice(("chat", "mail", "voice"))
         for step, kind in enumerate(story(number)):
@@ -128,7 +129,6 @@ def _check(evidence: list[Evidence], compiled: CompiledOutcome, confirmed: int) 
     """Whatever order it arrives in, the states are the same."""
     few = [each for each in evidence if each.key.endswith("77")]
     assert fold(compiled, few) == fold(compiled, few[::-1])
-    assert len(evidence) == OUTCOMES * EACH
     assert confirmed
 
 

@@ -1,4 +1,4 @@
-"""Server time of each page of the console and of the portal, in the process, with 200 customers and a million events.
+"""Server time of each page of the console and of the portal, in the process, with 200 customers and many events.
 
 ``first`` is the first visit after the start, with nothing kept yet; ``p50`` and ``p95`` are of the visits after it, by the
 clock on the wall. ``own`` and ``database`` are what a visit costs in CPU time: of this process, and of the server's
@@ -6,7 +6,6 @@ processes where they run on this machine. They stay the same on a machine that i
 """
 
 import json
-import os
 import random
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-from bench.frame import Fresh, Measurement, percentile
+from bench.frame import Fresh, Measurement, Size, percentile
 from valorem.app import assemble
 from valorem.client.in_process import InProcessTransport
 from valorem.engine.audit import Deed
@@ -40,7 +39,6 @@ from valorem.store.postgres.database import Database
 from valorem.store.warehouse.duckdb import DuckdbWarehouse
 
 CUSTOMERS = 200
-EVENTS = int(os.environ.get("BENCH_PAGES_EVENTS", "1000000"))
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = START + timedelta(days=45)
 VISITS = 12
@@ -87,7 +85,7 @@ PORTAL = {
 }
 
 
-def run(fresh: Fresh) -> Iterator[Measurement]:
+def run(fresh: Fresh, size: Size) -> Iterator[Measurement]:
     """Fill one workspace, then visit every page."""
     with tempfile.TemporaryDirectory() as folder:
         database = Database(fresh())
@@ -96,7 +94,7 @@ def run(fresh: Fresh) -> Iterator[Measurement]:
         workspace = create_workspace(engine, name="large", kind="sandbox", clock_at=START).id
         try:
             contract = _furnish(engine, workspace)
-            yield _fill(engine, ingestor, workspace)
+            yield _fill(engine, ingestor, workspace, size.events)
             app = assemble(engine, ingestor)
             with httpx.Client(
                 transport=InProcessTransport(app), base_url="http://bench.invalid", timeout=60
@@ -128,18 +126,18 @@ def _furnish(engine: Engine, workspace: int) -> str:
     return contract
 
 
-def _fill(engine: Engine, ingestor: Ingestor, workspace: int) -> Measurement:
+def _fill(engine: Engine, ingestor: Ingestor, workspace: int, events: int) -> Measurement:
     """The events of a month that is over and of half a month, as a customer's program sends them."""
     began = perf_counter()
     advance_clock(engine, workspace, to=START + timedelta(days=30))
-    half = EVENTS * 2 // 3
+    half = events * 2 // 3
     _send(ingestor, workspace, half, START, START + timedelta(days=30), "jan")
     advance_clock(engine, workspace, to=NOW)
-    _send(ingestor, workspace, EVENTS - half, START + timedelta(days=31), NOW, "feb")
+    _send(ingestor, workspace, events - half, START + timedelta(days=31), NOW, "feb")
     while export_batches(engine, workspace).batches:
         continue
     took = perf_counter() - began
-    return Measurement(f"filling {EVENTS:,}", {"seconds": took, "events/s": EVENTS / took})
+    return Measurement(f"filling {events:,}", {"seconds": took, "events/s": events / took})
 
 
 def _send(ingestor: Ingestor, workspace: int, count: int, start: datetime, end: datetime, name: str) -> None:

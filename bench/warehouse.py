@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.frame import Fresh, Measurement
+from bench.frame import Fresh, Measurement, Size
 from valorem.core.metering.meter import Meter
 from valorem.core.metering.tally import EMPTY, merge
 from valorem.core.time import write_instant
@@ -37,7 +37,7 @@ METER = Meter(
 )
 
 
-def run(fresh: Fresh) -> Iterator[Measurement]:
+def run(fresh: Fresh, _size: Size) -> Iterator[Measurement]:
     with tempfile.TemporaryDirectory(prefix="valorem-bench-") as folder:
         root = Path(folder)
         database = Database(fresh())
