@@ -28,7 +28,7 @@ from valorem.client import Client
 from valorem.client.values import InvoiceHeader
 from valorem.core.calendar import zone_info
 
-_RECOMPUTED = 40
+_RECOMPUTED = 24
 
 
 class By(StrEnum):

@@ -52,10 +52,11 @@ def prove(story: Story, invoices: list[InvoiceHeader], *, recompute: int) -> Pro
     for header in invoices:
         assert header.total is not None  # only finalised ones are given
         billed[header.customer] = billed.get(header.customer, Decimal(0)) + header.total
-    differing, computed = [], Decimal(0)
+    differing, computed, counted = [], Decimal(0), story.sent.counted()
     for buyer in story.buyers:
-        january = month_total(buyer, story.sent.counted(buyer.key, START, FEBRUARY))
-        february = month_total(buyer, story.sent.counted(buyer.key, FEBRUARY, MARCH))
+        calls = counted.get(buyer.key, [])
+        january = month_total(buyer, (call for call in calls if START <= call.time < FEBRUARY))
+        february = month_total(buyer, (call for call in calls if FEBRUARY <= call.time < MARCH))
         expected = january + february + fees(buyer)
         computed += expected
         if billed.get(buyer.key, Decimal(0)) != expected:

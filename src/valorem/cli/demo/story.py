@@ -36,13 +36,13 @@ class Sent:
     voided: set[str] = field(default_factory=set)
     statuses: dict[str, int] = field(default_factory=dict)
 
-    def counted(self, customer: str, start: datetime, end: datetime) -> list[Call]:
-        """The calls of a customer that count in an interval."""
-        return [
-            call
-            for call in self.calls.values()
-            if call.customer == customer and start <= call.time < end and call.id not in self.voided
-        ]
+    def counted(self) -> dict[str, list[Call]]:
+        """The calls that count, by customer."""
+        found: dict[str, list[Call]] = {}
+        for call in self.calls.values():
+            if call.id not in self.voided:
+                found.setdefault(call.customer, []).append(call)
+        return found
 
 
 class Story:
