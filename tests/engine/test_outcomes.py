@@ -34,6 +34,7 @@ from valorem.engine.outcome_deals import (
 from valorem.engine.outcome_disputes import NewDispute, open_dispute, resolve_dispute
 from valorem.engine.outcome_reports import build_bundle, compare_lists, open_outcome, show_board
 from valorem.engine.outcomes import definitions_of, evidence_of, frame_of
+from valorem.engine.settling import standings
 
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
 RESOLUTION = """
@@ -386,6 +387,50 @@ def test_what_a_dispute_upholds_is_given_back(opened: Shops, settle: str) -> Non
     send(shop, fact("acme", "reopened", "c0", day(10, month=2)))
     shop.go(day(2, month=4))
     assert outcome_total(shop, contract) - sum(notes, Decimal(0)) == Decimal("2.97")
+    all_verify(shop, contract)
+
+
+def test_what_is_disputed_is_not_due_and_silence_is_settled_by_a_credit_note(opened: Shops) -> None:
+    terms = "disputes: {days: 30, vendor_silence_days: 10, "
+    told = RESOLUTION.replace("disputes: {days: 30,", terms)
+    shop = opened.open({**CATALOG, "outcomes/resolution.yaml": told})
+    contract = shop.sell("acme", "bare")
+    deal(shop, contract, "vendor", "customer")
+    send(shop, *(fact("acme", "solved", f"c{n}", day(n + 1)) for n in range(5)))
+    shop.go(day(2, month=2))
+    (invoice,) = shop.headers(contract=contract.id, status="finalised")
+
+    def stands() -> tuple[Decimal, Decimal, Decimal]:
+        with shop.engine.transaction(shop.workspace) as tx:
+            (found,) = standings(tx, [invoice])
+        return found.life.owed, found.life.held, found.life.payable
+
+    def dispute(*keys: str) -> str:
+        with shop.engine.transaction(shop.workspace) as tx:
+            new = NewDispute(contract.id, "resolution", "customer", keys, "not_ours", "", invoice.id)
+            return open_dispute(tx, new).dispute.id
+
+    assert stands() == (Decimal("3.97"), 0, Decimal("3.97"))
+    first = dispute("c0", "c1")
+    assert stands() == (
+        Decimal("3.97"),
+        Decimal("1.00"),
+        Decimal("2.97"),
+    )  # two at 0.50, the last of the tiers
+    dispute("c2")
+    assert stands() == (Decimal("3.97"), Decimal("1.99"), Decimal("1.98"))
+    with shop.engine.transaction(shop.workspace) as tx:
+        shares = {"c0": Decimal(0), "c1": Decimal(1)}
+        resolve_dispute(tx, contract.id, "resolution", first, shares)
+    assert stands() == (Decimal("3.47"), Decimal("0.50"), Decimal("2.97"))
+    shop.go(day(11, month=2))
+    assert stands() == (Decimal("3.47"), Decimal("0.50"), Decimal("2.97"))
+    shop.go(day(13, month=2))  # ten days without an answer
+    assert stands() == (Decimal("2.97"), 0, Decimal("2.97"))
+    with shop.engine.transaction(shop.workspace) as tx:
+        assert [each.note.net for each in list_credit_notes(tx, invoice=invoice.id)] == [Decimal("0.50")] * 2
+    shop.go(day(2, month=4))
+    assert outcome_total(shop, contract) == Decimal("3.97")
     all_verify(shop, contract)
 
 

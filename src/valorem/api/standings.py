@@ -24,6 +24,7 @@ class InvoiceHeaderAnswer(Answer):
         contract: Empty for one that is written by hand.
         total: With tax.
         owed: What is left to pay.
+        held: Of that, what open disputes hold back: it is not due while they are open.
         from_balance: What the customer's balance paid.
         credited: What its credit notes come to.
         reason: Why it is void or written off; of a draft, which source it waits for.
@@ -44,6 +45,7 @@ class InvoiceHeaderAnswer(Answer):
     finalise_at: Instant
     total: ExactOut | None
     owed: ExactOut | None
+    held: ExactOut
     paid: ExactOut
     from_balance: ExactOut
     credited: ExactOut
@@ -71,6 +73,7 @@ def header_values(standing: Standing) -> dict[str, Any]:
         "finalise_at": header.finalise_at,
         "total": header.total,
         "owed": None if header.total is None else max(ZERO, life.owed),
+        "held": life.held,
         "paid": life.paid,
         "from_balance": life.from_balance,
         "credited": life.credited,

@@ -99,7 +99,8 @@ def show(
     total = found.document.total if found.total is None else found.total
     say(f"total {money(total, found.currency)} · {found.status}", "bold")
     if found.owed:
-        say(f"owed {money(found.owed, found.currency)}, due {found.due_on}")
+        held = f", {money(found.held, found.currency)} of it held back by a dispute" if found.held else ""
+        say(f"owed {money(found.owed, found.currency)}{held}, due {found.due_on}")
     if found.waits:
         say(f"it waits: {found.waits}", "yellow")
     if found.digest:

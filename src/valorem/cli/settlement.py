@@ -254,6 +254,8 @@ def _show(found: InvoiceHeader, *, as_json: bool) -> None:
         show_json(found)
         return
     owed = "" if found.owed is None else f" · owed {money(found.owed, found.currency)}"
+    if found.held:
+        owed += f", {money(found.held, found.currency)} of it held back by a dispute"
     say(
         f"{found.number or found.id} · {found.status} · total {money(found.total, found.currency)}{owed}",
         "bold",

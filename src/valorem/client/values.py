@@ -316,7 +316,10 @@ class InvoiceDocument(Value, frozen=True):
 
 
 class InvoiceHeader(Value, frozen=True):
-    """Where an invoice is in its life; ``number`` and ``total`` (with tax) are None for a draft, ``owed`` is left to pay."""
+    """Where an invoice is in its life; ``number`` and ``total`` (with tax) are None for a draft.
+
+    ``owed`` is left to pay; of it ``held`` is not due while a dispute is open.
+    """
 
     id: str
     contract: str
@@ -332,6 +335,7 @@ class InvoiceHeader(Value, frozen=True):
     finalise_at: datetime
     total: Decimal | None
     owed: Decimal | None
+    held: Decimal
     paid: Decimal
     from_balance: Decimal
     credited: Decimal

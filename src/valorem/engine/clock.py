@@ -11,6 +11,7 @@ from valorem.engine.closing import CloseReport, close_due
 from valorem.engine.contracts import get_contract
 from valorem.engine.credits.closing import tend_credits
 from valorem.engine.engine import Engine, Transaction
+from valorem.engine.outcome_disputes import settle_silence
 from valorem.store.postgres import alerts, contracts, invoices, workspaces
 from valorem.store.postgres import credits as credit_store
 
@@ -116,6 +117,7 @@ def _walk(engine: Engine, workspace: int, target: datetime) -> CloseReport:
 
 
 def _due(engine: Engine, workspace: int) -> CloseReport:
+    settle_silence(engine, workspace)
     done = close_due(engine, workspace)
     tend_credits(engine, workspace)
     while run_alerts(engine, workspace, only_ends=True):

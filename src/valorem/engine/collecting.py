@@ -97,7 +97,7 @@ def _claim(engine: Engine, workspace: int, payment: str) -> _Work | None:
         if step not in ("charge", "ask"):
             return None
         header = header_of(tx, row)
-        owes = lives.load_many(tx.connection, workspace, [header.id])[header.id].owed > 0
+        owes = lives.load_many(tx.connection, workspace, [header.id])[header.id].payable > 0
         if step == "charge" and row.payment.refunds is None and not owes:
             unneeded = replace(row, problem="nothing is owed any more; nobody was asked")
             stopped = Report(

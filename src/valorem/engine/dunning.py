@@ -31,7 +31,7 @@ def send_reminders(engine: Engine, workspace: int) -> int:
                 for each in ids
                 if (life := found[each]).due is not None
                 and reminders_due(
-                    policy, due=life.due, zone=life.zone, owed=life.owed, now=tx.now, done=done[each]
+                    policy, due=life.due, zone=life.zone, owed=life.payable, now=tx.now, done=done[each]
                 )
             ]
             sent += sum(_remind(tx, each, policy) for each in waiting)
@@ -44,7 +44,7 @@ def _remind(tx: Transaction, invoice: str, policy: DunningPolicy) -> int:
         return 0
     done = reminders.load_done(tx.connection, tx.workspace.id, [invoice])[invoice]
     sent = 0
-    for each in reminders_due(policy, due=life.due, zone=life.zone, owed=life.owed, now=tx.now, done=done):
+    for each in reminders_due(policy, due=life.due, zone=life.zone, owed=life.payable, now=tx.now, done=done):
         reminder = each.reminder
         noted = reminders.insert(
             tx.connection, tx.workspace.id, invoice, reminder.key, skipped=each.skipped, at=tx.now

@@ -13,6 +13,7 @@ from valorem.engine.dunning import send_reminders
 from valorem.engine.engine import Engine
 from valorem.engine.export import export_batches
 from valorem.engine.idempotency import forget_answers
+from valorem.engine.outcome_disputes import settle_silence
 from valorem.engine.outcome_keeping import keep_outcomes
 from valorem.engine.worker import Job
 from valorem.store.postgres import deliveries, quota_holds, sources
@@ -32,6 +33,7 @@ def _recount(engine: Engine, workspace: int) -> bool:
 
 
 def _close(engine: Engine, workspace: int) -> bool:
+    settle_silence(engine, workspace)
     close_alone(engine, workspace)
     return False
 

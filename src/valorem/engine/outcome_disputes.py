@@ -18,12 +18,14 @@ from valorem.core.periods import Interval
 from valorem.engine.assembling import outcome_lines_at
 from valorem.engine.basis import basis_of
 from valorem.engine.contracts import get_contract
-from valorem.engine.credit_notes import NoteRequest, issue_credit_note
-from valorem.engine.engine import Transaction
+from valorem.engine.credit_notes import NoteRequest, issue_credit_note, preview_credit_note
+from valorem.engine.engine import Engine, Transaction
 from valorem.engine.identifiers import new_id
+from valorem.engine.outcome_deals import versions_of
 from valorem.engine.outcome_reports import Scene, scene_at
 from valorem.engine.outcomes import frame_of
-from valorem.store.postgres import invoices, outcomes
+from valorem.engine.retrying import in_transaction
+from valorem.store.postgres import invoices, lives, outcomes
 from valorem.store.postgres.outcomes import Noted, StoredDispute
 
 
@@ -80,6 +82,7 @@ def open_dispute(tx: Transaction, new: NewDispute) -> StoredDispute:
     check_dispute(terms, dispute, finalised_at=finalised_at, invoiced=counted, others=standing)
     stored = StoredDispute(dispute, invoice)
     outcomes.insert_dispute(tx.connection, tx.workspace.id, new.contract, new.outcome, stored)
+    _hold(tx, new.contract, new.outcome, invoice)
     return stored
 
 
@@ -158,13 +161,70 @@ def resolve_dispute(
     moved = _move(tx, contract, outcome, stored, replace(dispute, resolutions={**done, **given}))
     if invoice is not None and before is not None:
         _credit(tx, contract, outcome, moved, invoice, before)
+    _hold(tx, contract, outcome, stored.invoice)
     return moved
 
 
-def _next_lines(tx: Transaction, contract: str) -> dict[tuple[int, str], Decimal]:
-    """What the next invoice would change about every charge of outcomes, as it stands."""
+def settle_silence(engine: Engine, workspace: int) -> int:
+    """Settle what silence has decided about final invoices; how many disputes that moved. Safe to repeat."""
+    with engine.transaction(workspace) as tx:
+        waiting = outcomes.load_disputed(tx.connection, workspace)
+    return sum(
+        in_transaction(engine, workspace, lambda tx, one=each: _settle_silence(tx, *one))  # type: ignore[misc]
+        for each in waiting
+    )
+
+
+def _settle_silence(tx: Transaction, contract: str, outcome: str, dispute_id: str) -> bool:
+    stored = _find(tx, contract, outcome, dispute_id)
+    terms = versions_of(tx, contract, outcome)[-1].definition.disputes
+    found = resolved(terms, stored.dispute, tx.now)
+    if found.keys() == stored.dispute.resolutions.keys():
+        return False
+    invoice = stored.invoice if terms.settle != "next_invoice" else None
+    before = None if invoice is None else _next_lines(tx, contract)
+    moved = _move(tx, contract, outcome, stored, replace(stored.dispute, resolutions=found))
+    if invoice is not None and before is not None:
+        _credit(tx, contract, outcome, moved, invoice, before)
+    _hold(tx, contract, outcome, stored.invoice)
+    return True
+
+
+def _hold(tx: Transaction, contract: str, outcome: str, invoice: str | None) -> None:
+    """Write on a final invoice what its open disputes hold back: what a credit note would give, were they all upheld."""
+    terms = versions_of(tx, contract, outcome)[-1].definition.disputes
+    if invoice is None or terms.effect != "hold":
+        return
+    off: dict[str, Decimal] = {}
+    before = _next_lines(tx, contract)
+    for stored in outcomes.load_disputes(tx.connection, tx.workspace.id, contract, outcome):
+        if stored.invoice != invoice:
+            continue
+        contested = [key for key in stored.dispute.keys if key not in stored.dispute.resolutions]
+        held = ZERO
+        if contested:
+            off |= dict.fromkeys(contested, ONE)
+            after = _next_lines(tx, contract, outcome, off)
+            amounts, _ = _given_back(tx, contract, outcome, invoice, before, after)
+            if amounts:
+                held = preview_credit_note(
+                    tx, invoice, NoteRequest(f"dispute {stored.dispute.id}", amounts)
+                ).total
+            before = after
+        outcomes.hold_dispute(tx.connection, tx.workspace.id, contract, outcome, stored.dispute.id, held)
+    lives.hold_back(tx.connection, tx.workspace.id, invoice)
+
+
+def _next_lines(
+    tx: Transaction, contract: str, outcome: str | None = None, off: Mapping[str, Decimal] | None = None
+) -> dict[tuple[int, str], Decimal]:
+    """What the next invoice would change about every charge of outcomes, as it stands, or with more taken off one."""
     row = get_contract(tx, contract)
     basis = basis_of(tx, row.contract, max(row.next_index, 1))
+    known = basis.outcomes
+    if outcome is not None and off and known is not None:
+        taken = {**known.off, outcome: {**known.off.get(outcome, {}), **off}}
+        basis = replace(basis, outcomes=replace(known, off=taken))
     found: dict[tuple[int, str], Decimal] = {}
     for line in outcome_lines_at(tx, basis):
         place = line.period_index, line.charge
@@ -181,10 +241,24 @@ def _credit(
     before: Mapping[tuple[int, str], Decimal],
 ) -> None:
     """Give back by a credit note what a resolution takes off the lines of a final invoice; the rest waits for the next one."""
-    after = _next_lines(tx, contract)
+    amounts, noted = _given_back(tx, contract, outcome, invoice, before, _next_lines(tx, contract))
+    if amounts:
+        issue_credit_note(tx, invoice, NoteRequest(f"dispute {stored.dispute.id}", amounts))
+        outcomes.note_dispute(tx.connection, tx.workspace.id, contract, outcome, stored.dispute.id, noted)
+
+
+def _given_back(
+    tx: Transaction,
+    contract: str,
+    outcome: str,
+    invoice: str,
+    before: Mapping[tuple[int, str], Decimal],
+    after: Mapping[tuple[int, str], Decimal],
+) -> tuple[dict[str, Decimal], list[Noted]]:
+    """What a final invoice gives back of each of its lines where the next one would change by so much: by number, and by charge."""
     sealed = invoices.load_document(tx.connection, tx.workspace.id, invoice)
     if sealed is None or read_sealed(sealed.document).settlement.total <= 0:
-        return
+        return {}, []
     earlier = outcomes.load_noted(tx.connection, tx.workspace.id, contract, outcome)
     amounts: dict[str, Decimal] = {}
     noted: list[Noted] = []
@@ -197,9 +271,7 @@ def _credit(
         if amount > 0:
             amounts[str(number)] = amount
             noted.append(Noted(*place, amount))
-    if amounts:
-        issue_credit_note(tx, invoice, NoteRequest(f"dispute {stored.dispute.id}", amounts))
-        outcomes.note_dispute(tx.connection, tx.workspace.id, contract, outcome, stored.dispute.id, noted)
+    return amounts, noted
 
 
 def list_disputes(tx: Transaction, contract: str, outcome: str) -> list[StoredDispute]:

@@ -162,11 +162,17 @@ def ask_payer(tx: Transaction, header: InvoiceHeader) -> PaymentRow | None:
 def _asked(tx: Transaction, invoice: str, provider: str) -> PaymentRow:
     header, life = lock_invoice(tx, invoice)
     steps.check_step(life, "pay", tx.now)
+    if not life.payable:
+        raise UnprocessableError(
+            f"all {plain(life.owed)} owed is disputed",
+            field="invoice",
+            hint="resolve the dispute first, or note a payment that arrived",
+        )
     payment = Payment(
         id=new_id("pay", part_of(tx.workspace.id, header.customer), tx.now),
         invoice=header.id,
         provider=provider,
-        amount=life.owed,
+        amount=life.payable,
         currency=header.currency,
     )
     row = PaymentRow(payment, header.customer, None, None, None, counted=False, created_at=tx.now)

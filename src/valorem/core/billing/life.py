@@ -65,6 +65,7 @@ class Life:
         from_balance: What the customer's balance paid.
         credited: What credit notes came to.
         offset: How much of that lessened what is owed; the rest was refunded or went to the balance.
+        held: What open disputes hold back: owed, and not due while they are open.
         finalised_at: When it became final.
         due: The last local day for payment; ``None`` until it is final.
         zone: The IANA time zone in which that day ends.
@@ -78,6 +79,7 @@ class Life:
     from_balance: Decimal = ZERO
     credited: Decimal = ZERO
     offset: Decimal = ZERO
+    held: Decimal = ZERO
     finalised_at: datetime | None = None
     due: date | None = None
     zone: str = "UTC"
@@ -90,6 +92,11 @@ class Life:
         if self.stage in ("draft", "closing", "void"):
             return ZERO
         return self.total - self.paid - self.from_balance - self.offset
+
+    @property
+    def payable(self) -> Decimal:
+        """What is to be paid now: what is owed less what disputes hold back."""
+        return max(ZERO, self.owed - self.held)
 
     @property
     def overpaid(self) -> Decimal:
@@ -105,7 +112,7 @@ def status_of(life: Life, now: datetime) -> Status:
         return "paid"
     if life.stage == "uncollectible":
         return "uncollectible"
-    if life.due is not None and now >= overdue_from(life.due, life.zone):
+    if life.payable and life.due is not None and now >= overdue_from(life.due, life.zone):
         return "overdue"
     return "partially_paid" if life.paid or life.from_balance or life.offset else "finalised"
 

@@ -12,8 +12,10 @@ from valorem.core.numbers import ZERO
 from valorem.store.postgres.database import Connection, Row
 from valorem.store.postgres.invoices import InvoiceHeader
 
-_COLUMNS = "id, status, total, paid, from_balance, credited, credit_offset, finalised_at, due_on, zone, reason, replaces"
+_COLUMNS = "id, status, total, paid, from_balance, credited, credit_offset, held, finalised_at, due_on, zone, reason, replaces"
 _ISSUED = "status IN ('finalised', 'uncollectible')"
+#: Nothing of it is late: its day is still to come, or disputes hold back all that is owed.
+_NOT_LATE = "status = 'finalised' AND owed > 0 AND (overdue_at > %(now)s OR owed <= held)"
 #: A status, or ``issued``: every final invoice that is not void.
 StatusFilter = Status | Literal["issued"]
 #: What each status means in columns; %(now)s is the workspace's time.
@@ -23,9 +25,9 @@ STATUS_IS: dict[StatusFilter, str] = {
     "void": "status = 'void'",
     "paid": f"{_ISSUED} AND owed <= 0",
     "uncollectible": "status = 'uncollectible' AND owed > 0",
-    "overdue": "status = 'finalised' AND owed > 0 AND overdue_at <= %(now)s",
-    "partially_paid": "status = 'finalised' AND owed > 0 AND owed < total AND overdue_at > %(now)s",
-    "finalised": "status = 'finalised' AND owed > 0 AND owed = total AND overdue_at > %(now)s",
+    "overdue": "status = 'finalised' AND owed > held AND overdue_at <= %(now)s",
+    "partially_paid": f"{_NOT_LATE} AND owed < total",
+    "finalised": f"{_NOT_LATE} AND owed = total",
 }
 
 
@@ -120,6 +122,16 @@ def save(connection: Connection, workspace: int, invoice: str, life: Life) -> No
     )
 
 
+def hold_back(connection: Connection, workspace: int, invoice: str) -> None:
+    """Write on an invoice what all disputes of it hold back together."""
+    connection.execute(
+        "UPDATE invoice SET held = coalesce((SELECT sum(d.held) FROM outcome_dispute d"
+        " WHERE d.workspace = invoice.workspace AND d.invoice = invoice.id), 0)"
+        " WHERE part = %s AND workspace = %s AND id = %s",
+        (part_in(invoice, "inv"), workspace, invoice),
+    )
+
+
 def replaced(connection: Connection, workspace: int, ids: Sequence[str]) -> dict[str, str]:
     """Of these invoices those that are issued again: id to the number of the void one."""
     rows = connection.execute(
@@ -183,7 +195,7 @@ def page(
 def owing(connection: Connection, workspace: int, *, after: str, limit: int) -> list[str]:
     """Ids of final invoices with something left to pay whose customers may be reminded, in order of id."""
     rows = connection.execute(
-        "SELECT i.id FROM invoice i WHERE i.workspace = %s AND i.status = 'finalised' AND i.owed > 0 AND i.id > %s"
+        "SELECT i.id FROM invoice i WHERE i.workspace = %s AND i.status = 'finalised' AND i.owed > i.held AND i.id > %s"
         " AND NOT EXISTS (SELECT 1 FROM customer c WHERE c.part = i.part AND c.workspace = i.workspace"
         " AND c.key = i.customer AND c.billing ->> 'reminders' = 'paused') ORDER BY i.id LIMIT %s",
         (workspace, after, limit),
@@ -199,6 +211,7 @@ def _life(row: Row) -> Life:
         from_balance=row["from_balance"],
         credited=row["credited"],
         offset=row["credit_offset"],
+        held=row["held"],
         finalised_at=row["finalised_at"],
         due=row["due_on"],
         zone=row["zone"],

@@ -344,6 +344,28 @@ def note_dispute(
     )
 
 
+def hold_dispute(
+    connection: Connection, workspace: int, contract: str, outcome: str, dispute: str, held: Decimal
+) -> None:
+    """Keep what a dispute holds back of its invoice."""
+    connection.execute(
+        "UPDATE outcome_dispute SET held = %s"
+        " WHERE part = %s AND workspace = %s AND contract = %s AND outcome = %s AND id = %s",
+        (held, part_in(contract, "ctr"), workspace, contract, outcome, dispute),
+    )
+
+
+def load_disputed(connection: Connection, workspace: int) -> list[tuple[str, str, str]]:
+    """Contract, outcome and dispute of every dispute of a final invoice in which something is not resolved."""
+    rows = connection.execute(
+        "SELECT contract, outcome, id FROM outcome_dispute WHERE workspace = %s AND invoice IS NOT NULL"
+        " AND EXISTS (SELECT FROM jsonb_array_elements_text(keys) AS one (key) WHERE NOT resolutions ? one.key)"
+        " ORDER BY contract, outcome, at, id",
+        (workspace,),
+    )
+    return [(row["contract"], row["outcome"], row["id"]) for row in rows]
+
+
 def load_noted(connection: Connection, workspace: int, contract: str, outcome: str) -> list[Noted]:
     """What credit notes of disputes gave back so far, in order of the disputes."""
     rows = connection.execute(

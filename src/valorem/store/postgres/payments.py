@@ -171,7 +171,7 @@ def unasked(
     rows = connection.execute(
         "SELECT i.id, c.billing ->> 'charge' AS provider FROM invoice i JOIN customer c ON c.part = i.part"
         " AND c.workspace = i.workspace AND c.key = i.customer WHERE i.workspace = %s AND i.status = 'finalised'"
-        " AND i.owed > 0 AND c.billing ->> 'charge' = ANY(%s) AND NOT EXISTS (SELECT 1 FROM payment p"
+        " AND i.owed > i.held AND c.billing ->> 'charge' = ANY(%s) AND NOT EXISTS (SELECT 1 FROM payment p"
         " WHERE p.part = i.part AND p.workspace = i.workspace AND p.invoice = i.id) ORDER BY i.id LIMIT %s",
         (workspace, list(providers), limit),
     )
