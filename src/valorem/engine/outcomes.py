@@ -124,7 +124,7 @@ def _off(tx: Transaction, contract: str, definitions: Definitions) -> dict[str, 
     for stored in outcomes.load_disputes(tx.connection, tx.workspace.id, contract, outcome):
         found = resolved(terms, stored.dispute, tx.now)
         if stored.invoice is not None and terms.settle != "next_invoice":
-            found = stored.dispute.resolutions  # silence is settled by a credit note of its own
+            found = dict(stored.dispute.resolutions)  # silence is settled by a credit note of its own
         for key in stored.dispute.keys:
             if key in found:
                 off[key] = found[key].share
