@@ -221,6 +221,7 @@ def serve(
                 json.dumps({"url": address, "pid": os.getpid(), "database": url}) + "\n",
             )
             _spare_the_collector()
+            _share_the_interpreter()
             say(f"Valorem is at {address} · pages at {address}/ · reference at {address}/reference")
             _offer_set_up(engine, settings, address, say=say)
             app = assemble(
@@ -329,6 +330,14 @@ def _spare_the_collector() -> None:
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+def _share_the_interpreter() -> None:
+    """Let a thread that computes give way after half a millisecond, not after Python's five.
+
+    A check takes the interpreter a handful of times on its way; behind an ingest that computes, each may cost an interval.
+    """
+    sys.setswitchinterval(0.0005)
 
 
 def _ensure_live(

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -75,17 +76,22 @@ class Checker:
     Args:
         engine: The database and the clock.
         knowledge: Shared with whoever else checks in this process.
+
+    Attributes:
+        threads: To run checks in beside an event loop; as many as there are connections kept.
     """
 
     def __init__(self, engine: Engine, knowledge: Knowledge | None = None) -> None:
         self._engine = engine
         self.knowledge = knowledge or Knowledge()
         self.paywalls = Paywalls(engine)
+        self.threads = ThreadPoolExecutor(_MOST_IDLE, thread_name_prefix="check")
         self._idle: list[checks.CheckConnection] = []
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Close every connection."""
+        """Let what runs end, and close every connection."""
+        self.threads.shutdown(cancel_futures=True)
         with self._lock:
             idle, self._idle = self._idle, []
         for connection in idle:

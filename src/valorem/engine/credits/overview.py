@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from valorem.core.calendar import local_date
 from valorem.core.catalog.credits import CreditType
-from valorem.core.errors import ValoremError
+from valorem.core.errors import InvalidInputError
 from valorem.core.ledger.chain import Link
 from valorem.core.ledger.forecast import Forecast
 from valorem.core.ledger.holds import Hold
@@ -74,7 +74,7 @@ def view_account(
     book = read_book(tx, place, whole=True)
     over: Interval | None = None
     burnt: Sequence[tuple[str | None, Decimal]] = ()
-    with suppress(ValoremError):  # its period begins this instant: nothing has happened in it
+    with suppress(InvalidInputError):  # its period begins this instant: nothing has happened in it
         over, burnt = credit_burn(tx, customer, credit, by=by)
     row = store.load(tx.connection, place)
     count = row.entries if row is not None else 0
