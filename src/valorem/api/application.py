@@ -24,6 +24,7 @@ from valorem.api import (
     credit_sales,
     credits,  # noqa: A004 - the noun of the room
     customers,
+    economics,
     events,
     health,
     holds,
@@ -88,6 +89,7 @@ _ROUTERS = (
     portal,
     webhooks,
     reports,
+    economics,
     clock,
     keys,
     workspaces,

@@ -32,14 +32,18 @@ class Receiver:
 
     Attributes:
         url: Where webhooks are to be sent.
+        secret: What they are signed with. Once it is known, a request with another signature is refused, so that whoever
+            sent it learns of that.
     """
 
     url: str
+    secret: str | None = None
     _came: "queue.Queue[Received]" = field(default_factory=queue.Queue)
 
-    def take(self, received: Received) -> None:
-        """Keep a request."""
+    def take(self, received: Received) -> bool:
+        """Keep a request; whether it is what it says it is, as far as is known."""
         self._came.put(received)
+        return self.secret is None or fault_of(received, self.secret) is None
 
     def each(self) -> Iterator[Received]:
         """Requests as they come; never ends by itself."""
@@ -58,27 +62,39 @@ class Receiver:
 
     def print_all(self, secret: str, count: int, *, as_json: bool) -> None:
         """Verify and print requests as they come; so many, or for ever."""
-        show = _as_json if as_json else print_received
+        self.secret = secret
         for number, received in enumerate(self.each(), 1):
-            show(received, verified(received, secret))
+            if as_json:
+                _as_json(received, verified(received, secret))
+            else:
+                print_received(received, secret)
             if number == count:
                 return
 
 
 def verified(received: Received, secret: str) -> dict[str, Any] | None:
-    """What a webhook says; None where its signature is wrong."""
+    """What a webhook says; None where it is not what was signed."""
+    return None if fault_of(received, secret) is not None else json.loads(received.body)
+
+
+def fault_of(received: Received, secret: str) -> str | None:
+    """What is wrong with a webhook; None where nothing is."""
     try:
         found = Webhook(secret).verify(received.body, received.headers)
-    except (WebhookVerificationError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+    except WebhookVerificationError as error:
+        return str(error).lower() or "no matching signature"
+    except ValueError:
+        return "the body is not JSON"
+    return None if isinstance(found, dict) else "the body is not a JSON object"
 
 
-def print_received(received: Received, found: dict[str, Any] | None) -> None:
+def print_received(received: Received, secret: str) -> None:
     """One webhook as a line for people."""
-    if found is None:
-        say(f"✗ a request with a wrong signature ({len(received.body)} bytes)", "bold red")
+    if (fault := fault_of(received, secret)) is not None:
+        name = received.headers.get("webhook-id", "a request")
+        say(f"✗ {name} is refused: {fault} ({len(received.body)} bytes)", "bold red")
         return
+    found = json.loads(received.body)
     data = found.get("data", {})
     told = data.get("text") or ", ".join(
         f"{name} {value}"
@@ -106,17 +122,17 @@ def listening(port: int = 0) -> Iterator[Receiver]:
 @contextmanager
 def _served(
     port: int,
-) -> Iterator[tuple[ThreadingHTTPServer, Callable[[Callable[[Received], None]], None]]]:
-    takers: list[Callable[[Received], None]] = []
+) -> Iterator[tuple[ThreadingHTTPServer, Callable[[Callable[[Received], bool]], None]]]:
+    takers: list[Callable[[Received], bool]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             size = int(self.headers.get("content-length") or 0)
             body = self.rfile.read(min(size, _MOST_BYTES))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            for take in takers:
-                take(Received(headers, body))
-            self.send_response(204)
+            taken = [take(Received(headers, body)) for take in takers]
+            self.send_response(204 if all(taken) else 401)
+            self.send_header("content-length", "0")
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - likewise

@@ -1,5 +1,9 @@
 """``valorem webhooks``: endpoints for notices, their deliveries, and a receiver for development."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -8,6 +12,7 @@ from valorem.cli.listening import listening
 from valorem.cli.output import Json, err, say, show_json, table
 from valorem.cli.parameters import Customer, an_instant
 from valorem.cli.session import client_of
+from valorem.client import ConnectionFailedError
 from valorem.client.limit_values import Endpoint, SecretEndpoint
 from valorem.core.errors import InvalidInputError
 
@@ -158,14 +163,33 @@ def listen(
 
     The server must run on this machine, with VALOREM_WEBHOOKS_TO_THIS_MACHINE=yes.
     """
-    client = client_of(context)
-    with listening(port) as receiver:
-        made = client.create_endpoint(receiver.url, topics=topic or [])
+    with listening(port) as receiver, _stopped_like_interrupted():
+        made = client_of(context).create_endpoint(receiver.url, topics=topic or [])
         try:
             err.print(f"listening at {receiver.url} as {made.id}; interrupt to stop")
             receiver.print_all(made.secret or "", count, as_json=as_json)
         finally:
-            client.delete_endpoint(made.id)
+            try:
+                client_of(context).delete_endpoint(
+                    made.id
+                )  # a server that was started again may be elsewhere
+            except ConnectionFailedError:
+                err.print(f"the server is away; later: valorem webhooks delete {made.id}")
+
+
+@contextmanager
+def _stopped_like_interrupted() -> Iterator[None]:
+    """Let a stop and an interrupt both end the block in order, also where a shell ignores interrupts for what it started."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _show(endpoint: Endpoint, *, as_json: bool) -> None:

@@ -279,6 +279,20 @@ def retention(*, months: int | None = None) -> Call[Page[v.MonthMoved]]:
     return Call("GET", "/v1/reports/retention", Page[v.MonthMoved], query={"months": months})
 
 
+def contract_forecast(contract: str, *, periods: int | None = None) -> Call[v.ContractForecasts]:
+    """What a contract's running period will come to, and how far such forecasts of earlier periods were off."""
+    query = {"contract": contract, "periods": periods}
+    return Call("GET", "/v1/reports/forecast", v.ContractForecasts, query=query)
+
+
+def contract_margins(
+    contract: str, *, start: datetime | None = None, end: datetime | None = None
+) -> Call[v.ContractMargins]:
+    """What a contract brought and cost, in all and by the unit of each meter."""
+    query = {"contract": contract, "start": start, "end": end}
+    return Call("GET", "/v1/reports/margins", v.ContractMargins, query=query)
+
+
 class LimitMethods:
     """The calls as methods."""
 
@@ -308,3 +322,5 @@ class LimitMethods:
     list_attempts = Method(list_attempts)
     weekly_report = Method(weekly_report)
     retention = Method(retention)
+    contract_forecast = Method(contract_forecast)
+    contract_margins = Method(contract_margins)

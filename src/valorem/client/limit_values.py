@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from valorem.client.credit_values import Hold
-from valorem.client.values import Value
+from valorem.client.values import Interval, Value
 
 
 class LimitState(Value, frozen=True):
@@ -259,3 +259,69 @@ class MonthMoved(Value, frozen=True):
     end: Decimal
     net_retention: Decimal | None
     gross_retention: Decimal | None
+
+
+class ChargedParts(Value, frozen=True):
+    """What a period is charged: what is owed anyway, and what depends on use."""
+
+    fixed: Decimal
+    variable: Decimal
+    total: Decimal
+
+
+class PeriodForecast(Value, frozen=True):
+    """What was foretold of one period at an instant, and what it came to; ``actual`` is None while it runs."""
+
+    period: Interval
+    at: datetime
+    elapsed: Decimal
+    projected: ChargedParts
+    actual: ChargedParts | None
+
+
+class ForecastAccuracy(Value, frozen=True):
+    """By what share of what came forecasts were off."""
+
+    elapsed: Decimal
+    periods: int
+    fixed: Decimal | None
+    variable: Decimal | None
+    total: Decimal | None
+
+
+class ContractForecasts(Value, frozen=True):
+    """How a contract's periods are foretold."""
+
+    contract: str
+    currency: str
+    running: PeriodForecast
+    past: list[PeriodForecast]
+    accuracy: list[ForecastAccuracy]
+
+
+class UnitMargin(Value, frozen=True):
+    """The use of one meter: what it brought and cost, in all and by the unit."""
+
+    meter: str
+    name: str
+    unit: str | None
+    quantity: Decimal
+    revenue: Decimal
+    cost: Decimal | None
+    margin: Decimal | None
+    revenue_per_unit: Decimal | None
+    cost_per_unit: Decimal | None
+    margin_per_unit: Decimal | None
+
+
+class ContractMargins(Value, frozen=True):
+    """What a contract brought and cost between two instants."""
+
+    contract: str
+    currency: str
+    start: datetime
+    end: datetime
+    revenue: Decimal
+    cost: Decimal | None
+    margin: Decimal | None
+    meters: list[UnitMargin]

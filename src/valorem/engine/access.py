@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
-from valorem.core.entitlements.check import Asked, Counted, LimitState, limit_state, used_under
+from valorem.core.entitlements.check import Asked, Counted, LimitState, limit_state
 from valorem.core.entitlements.grants import Grant, Owned
 from valorem.core.entitlements.holds import Held, QuotaHold
 from valorem.core.numbers import ZERO
@@ -38,7 +37,7 @@ class Access:
         name: For people.
         grant: What is granted.
         unit: Of its meter.
-        standings: Where its limits stand; those for each value of a dimension by use, the most first.
+        standings: Where its limits stand; those for each value of a dimension by what is used or held, the most first.
     """
 
     feature: str
@@ -64,10 +63,10 @@ def _access(tx: Transaction, known: Known, grant: Grant, holds: Sequence[QuotaHo
     asked = question(tx.connection, tx.workspace.id, known, grant.feature, tx.now)
     found = limits.use(tx.connection, tx.workspace.id, known.subjects, asked.stretches, detail=known.detail)
     under, _ = counted(known, asked, found)
-    held = held_of(known, grant, holds, tx.now)
     feature = known.catalog.features.get(grant.feature)
     meter = known.catalog.meters.get(grant.meter or "")
     name = (feature.name if feature is not None else None) or (meter.name if meter is not None else None)
+    held = held_of(known, grant, holds, tx.now)
     standings = [
         standing
         for owned, each in zip(grant.limits, under, strict=True)
@@ -83,12 +82,9 @@ def _standings(owned: Owned, under: Counted, held: Held) -> Sequence[Standing]:
     if each is None:
         return [Standing(limit_state(owned, under, nothing, held), None)]
     values = {str(dimensions[each]) for dimensions, _ in under.use if dimensions.get(each) is not None}
-
-    def use_of(value: str) -> Decimal:
-        return used_under(owned.limit, under.aggregation, under.use, {each: value})
-
-    ranked = sorted(values, key=lambda value: (-use_of(value), value))[:_MOST_VALUES]
-    return [
-        Standing(limit_state(owned, under, replace(nothing, dimensions={each: value}), held), value)
-        for value in ranked
-    ]
+    values |= {dimensions[each] for dimensions, _ in held if each in dimensions}
+    states = {
+        value: limit_state(owned, under, replace(nothing, dimensions={each: value}), held) for value in values
+    }
+    ranked = sorted(values, key=lambda value: (-states[value].taken, value))[:_MOST_VALUES]
+    return [Standing(states[value], value) for value in ranked]

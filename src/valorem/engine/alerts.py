@@ -29,8 +29,12 @@ from valorem.store.postgres.database import Connection
 from valorem.store.postgres.outbox import Message
 
 _BATCH = 50
-#: Everything about a watched customer is looked at again at least this often, whatever happened or did not.
+#: Use that comes later than this is looked at whatever it was thought to need.
 _AGAIN_AFTER = timedelta(hours=1)
+#: Everything about a watched customer is looked at again at least this often, whatever happened or did not; what moves with
+#: every hour, more often. Looking at hundreds of customers takes seconds, of which a clock that is moved by hand waits.
+_IN_ANY_CASE = timedelta(days=1)
+_MOVING = "projected"
 _EXPANSION_FROM = Threshold("share", ONE.scaleb(-1) * 9)
 
 
@@ -155,6 +159,7 @@ def _settle(
     elif (
         last is not None
         and last.recovered_at is None
+        and not each.lingers
         and alerts.recover(tx.connection, tx.workspace.id, customer, last, tx.now)
         and each.recovered
     ):
@@ -207,7 +212,9 @@ def _tell(
 def _due_at(tx: Transaction, found: Sequence[Watched], changes_at: datetime | None) -> datetime | None:
     """When to look again whatever is used: never where there is nothing to tell of."""
     instants = [each.next_at for each in found if each.next_at is not None]
-    instants += [tx.now + _AGAIN_AFTER] if found else []
+    if found:
+        moving = any(each.kind == _MOVING for each in found)
+        instants.append(tx.now + (_AGAIN_AFTER if moving else _IN_ANY_CASE))
     instants += [changes_at] if changes_at is not None else []
     return min(instants, default=None)
 
@@ -223,7 +230,9 @@ def _triggers(
         gap = distance(each.thresholds, each.level)
         for feed in each.feeds:
             room: Decimal | None = None
-            if gap is not None and feed.most is None:
+            if feed.wakes is not None:
+                room = ZERO if feed.wakes else None
+            elif gap is not None and feed.most is None:
                 room = ZERO
             elif gap is not None and feed.most is not None:
                 room = gap if each.additive else headroom(gap, feed.most, len(each.feeds), feed.slack)

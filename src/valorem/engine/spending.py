@@ -6,8 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from valorem.core.billing.charges import period_charges
+from valorem.core.billing.invoice import Line
 from valorem.core.billing.needs import PeriodUsage, UsageNeed, usage_needs
-from valorem.core.billing.projection import preview
+from valorem.core.billing.projection import projected_usage
 from valorem.core.billing.schedule import contract_period, period_index_at
 from valorem.core.billing.terms import Terms
 from valorem.core.contracts.contract import Contract
@@ -102,10 +103,17 @@ class Spending:
     @exact
     def projected(self, period: Period) -> Decimal:
         """What the running period will have been charged if use goes on as it does."""
-        usage = self._measured(usage_needs(self.terms, period, self.tx.now), None, {})
-        seen = preview(self.terms, self.tx.now, {period.index: usage}, ())
-        lines = (line for line in seen.projected.lines if line.period_index == period.index)
-        return sum((line.amount for line in lines), ZERO)
+        return sum((line.amount for line in self.projected_lines(period, self.tx.now)), ZERO)
+
+    def projected_lines(self, period: Period, at: datetime) -> tuple[Line, ...]:
+        """What a period's charges looked like coming to at an instant in it, from the use until then."""
+        usage = self._measured(usage_needs(self.terms, period, at), None, {})
+        return period_charges(self.terms, period, projected_usage(self.terms, at, usage)).lines
+
+    def lines(self, period: Period, until: datetime) -> tuple[Line, ...]:
+        """What a period is charged for everything until an instant."""
+        needs = usage_needs(self.terms, period, until)
+        return period_charges(self.terms, period, self._measured(needs, None, {}), needs).lines
 
     def _periods(self, interval: Interval) -> Iterator[Period]:
         contract = self.terms.contract

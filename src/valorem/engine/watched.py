@@ -16,11 +16,14 @@ class Feed:
         revision: Its id.
         most: The most that one unit moves it; None where that is not known.
         slack: By how much rounding alone may move it besides.
+        wakes: Whether any use at all asks for a look (True) or none does, as a look is due soon (False); None where that
+            follows from how far the level is from the thresholds.
     """
 
     revision: int
     most: Decimal | None
     slack: Decimal = ZERO
+    wakes: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Watched:
         additive: Whether the level is the use of one meter itself.
         re_arm: When it may tell again.
         recovered: Whether to tell of a recovery.
+        lingers: Whether it is below again by too little for what was told to be over.
         next_at: When time alone may move it.
         label: What its threshold is called where that is not the threshold itself: ``7 days``.
         text: The alert in words, where the level does not say it.
@@ -58,6 +62,7 @@ class Watched:
     additive: bool = True
     re_arm: str = "window"
     recovered: bool = True
+    lingers: bool = False
     next_at: datetime | None = None
     label: str | None = None
     text: str | None = None

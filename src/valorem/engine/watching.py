@@ -1,6 +1,6 @@
 """What a customer's alerts look at: for every rule of its plan, its budgets and its own, the level as it stands now."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -21,7 +21,7 @@ from valorem.core.metering.tally import EMPTY, merge, value
 from valorem.core.money import minor_digits
 from valorem.core.numbers import ONE, ZERO, exact
 from valorem.core.periods import Interval, Period
-from valorem.core.time import quarter_hour_of
+from valorem.core.time import QUARTER_HOUR_S, quarter_hour_of
 from valorem.core.units import write_span
 from valorem.engine.budgeting import read_budgets, spent_under
 from valorem.engine.engine import Transaction
@@ -36,6 +36,8 @@ from valorem.store.postgres import alerts, limits
 
 _USUAL_DAYS = 7
 _DAY = timedelta(days=1)
+_QUARTER_HOUR = timedelta(seconds=QUARTER_HOUR_S)
+_NO_TIME = timedelta(0)
 
 
 def watched_of(tx: Transaction, customer: str, *, timed: bool) -> tuple[list[Watched], datetime | None]:
@@ -104,6 +106,7 @@ class _Looking:
         self._period: Period = period
         self._stretch = spending.terms.at(tx.now)
         self._spend_feeds: tuple[Feed, ...] | None = None
+        self._budgets = read_budgets(tx, customer)
         #: A line is rounded once: by that much what one meter costs may rise without use that is worth it.
         self._minor = ONE.scaleb(-minor_digits(self._contract.currency))
 
@@ -122,20 +125,20 @@ class _Looking:
                 yield from self._usage(rule)
             case "spend":
                 yield from self._spend(rule)
+            case "change":
+                yield from self._change(rule)
             case _ if not self._timed:
                 return
             case "expiry":
                 yield from self._expiry(rule)
             case "projected":
                 yield from self._projected(rule)
-            case "change":
-                yield from self._change(rule)
             case _:
                 return  # credits are looked at beside the contract
 
     def budgets(self) -> Iterator[Watched]:
         """The customer's budgets."""
-        for kept in read_budgets(self._tx, self._customer):
+        for kept in self._budgets:
             spent, span = spent_under(self._tx, self._spending, kept.budget)
             yield Watched(
                 key=f"budget:{kept.id}",
@@ -270,7 +273,7 @@ class _Looking:
         """What shares of spend are shares of: the least budget for everything in the billing period, else the plan's maximum."""
         budgets = [
             kept.budget.amount
-            for kept in read_budgets(self._tx, self._customer)
+            for kept in self._budgets
             if kept.budget.window.kind == "billing_period" and not kept.budget.meter and not kept.budget.where
         ]
         maximum = self._stretch.plan.maximum
@@ -317,37 +320,70 @@ class _Looking:
                 )
 
     def _change(self, rule: AlertRule) -> Iterator[Watched]:
-        """The use of the last day beside the mean of the days before."""
+        """The use of the last day beside the mean of the days before.
+
+        Time moves it where a quarter hour with use comes in, goes over from the last day to the days before, or leaves
+        those; any other use is looked at when its quarter hour is over. So nobody looks at a customer that uses nothing.
+        """
         meter = self._known.catalog.meters.get(rule.on or "")
         if meter is None:
             return
         end = quarter_hour_of(self._tx.now)
-        usual = self._used(meter, Interval(end - (_USUAL_DAYS + 1) * _DAY, end - _DAY)) / _USUAL_DAYS
-        day = quarter_hour_of(self._tx.now).replace(hour=0, minute=0)
+        soon, since = end + _QUARTER_HOUR, end - (_USUAL_DAYS + 1) * _DAY
+        revision = revision_ids(self._tx, [meter])[meter.fingerprint()]
+        level = Level(ZERO)
+        next_at: datetime | None = soon
+        if self._timed:
+            usual, last = self._used_between(meter, [since, end - _DAY, end])
+            level = Level(last, _per_day(usual, _USUAL_DAYS))
+            used = limits.used_quarters(
+                self._tx.connection, self._tx.workspace.id, self._known.subjects, revision, since
+            )
+            next_at = min(
+                (
+                    at
+                    for quarter in used
+                    for moved in (_NO_TIME, _DAY, (_USUAL_DAYS + 1) * _DAY)
+                    if (at := quarter + _QUARTER_HOUR + moved) > self._tx.now
+                ),
+                default=None,
+            )
         yield Watched(
             key=f"change:{meter.key}",
             kind="change",
             on=meter.key,
             unit=meter.unit,
-            thresholds=rule.at,
-            level=Level(self._used(meter, Interval(end - _DAY, end)), usual.quantize(ONE.scaleb(-12))),
-            start=day,
-            end=day + _DAY,
+            thresholds=rule.at if self._timed else (),
+            level=level,
+            start=end.replace(hour=0, minute=0),
+            end=end.replace(hour=0, minute=0) + _DAY,
+            feeds=(Feed(revision, None, wakes=next_at is None or next_at > soon),),
             re_arm=rule.re_arm,
             recovered=rule.recovered,
-            next_at=self._tx.now + timedelta(minutes=15),
+            next_at=next_at,
         )
 
     def _used(self, meter: Meter, interval: Interval) -> Decimal:
-        if interval.start >= interval.end:
-            return ZERO
+        return self._used_between(meter, [interval.start, interval.end])[0]
+
+    def _used_between(self, meter: Meter, borders: Sequence[datetime]) -> list[Decimal]:
+        """The use from each instant to the next, all read at once."""
         read = live_tallies(self._tx, self._known.subjects, [meter])
-        total = EMPTY
-        for _, _, tally in read(meter, [interval.start, interval.end]):
-            total = merge(total, tally)
+        totals = [EMPTY] * (len(borders) - 1)
+        for place, _, tally in read(meter, borders):
+            totals[place] = merge(totals[place], tally)
         if meter.aggregation.needs_events or meter.aggregation.moment:
-            return Decimal(total.n)
-        return value(meter.aggregation, total, interval.start, interval.end)
+            return [Decimal(total.n) for total in totals]
+        return [
+            value(meter.aggregation, total, start, end)
+            for total, start, end in zip(totals, borders, borders[1:], strict=False)
+        ]
+
+
+@exact
+def _per_day(used: Decimal, days: int) -> Decimal:
+    """The mean of some days, to twelve digits."""
+    return (used / days).quantize(ONE.scaleb(-12))
 
 
 def _is_additive(meter: Meter) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from valorem.core.alerts.foresight import nearness
 from valorem.core.alerts.pace import most_per_unit
 from valorem.core.alerts.rules import AlertRule
 from valorem.core.alerts.thresholds import Level, Threshold
@@ -142,7 +143,7 @@ class CreditLevels:
         found = credit_forecast(self._tx, self._customer, credit)
         ends_at = found.runs_out_at
         for before in rule.before:
-            due = ends_at is not None and ends_at - self._tx.now <= span_of(before)
+            near = nearness(None if ends_at is None else ends_at - self._tx.now, span_of(before))
             left = "" if found.days_left is None else f", in {plain(found.days_left)} days"
             yield Watched(
                 key=f"depletion:{credit}",
@@ -150,7 +151,8 @@ class CreditLevels:
                 on=credit,
                 unit=None,
                 thresholds=_REACHED,
-                level=Level(ONE if due else ZERO),
+                level=Level(ONE if near == "due" else ZERO),
+                lingers=near == "near",
                 start=EPOCH,
                 end=None,
                 re_arm="recovery",

@@ -38,7 +38,7 @@ class _Told:
         while self.topics.count(topic) < count:
             for received in self._receiver.waiting():
                 found = verified(received, self._secret)
-                print_received(received, found)
+                print_received(received, self._secret)
                 if found is not None:
                     self.topics.append(str(found.get("type")))
             if time.monotonic() > deadline:

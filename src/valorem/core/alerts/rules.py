@@ -31,7 +31,8 @@ class AlertRule(Entry):
             twice as much. For ``balance`` what it falls below: an amount, or a share of what was granted; 0 for none left.
         before: For ``expiry``, ``depletion`` and ``credit_expiry``: how long before.
         re_arm: ``window`` tells each threshold once in a window; ``recovery`` again after it was back below for a while.
-            What has no window of its own (balances, depletion, rolling limits) always arms again by recovery.
+            What has no window of its own (balances, depletion, rolling limits) always arms again by recovery; depletion
+            has recovered when the end is a quarter further off than what was told of.
         recovered: Whether to tell as well when it is back below.
     """
 

@@ -22,7 +22,7 @@ from valorem.core.billing.thresholds import next_threshold
 from valorem.core.errors import InvalidInputError
 from valorem.core.metering.measured import Measured
 from valorem.core.numbers import MAX_FRACTION_DIGITS, ONE, ZERO, exact
-from valorem.core.periods import Interval
+from valorem.core.periods import Interval, Period
 from valorem.core.time import QUARTER_HOUR_S
 
 _QUARTER_HOUR = timedelta(seconds=QUARTER_HOUR_S)
@@ -95,24 +95,19 @@ def preview(
     total = _quarters(period.interval.start, period.interval.end)
     elapsed = min(_quarters(period.interval.start, now), total)
     running = usage.get(period.index, {})
-    if missing := [each.key for each in usage_needs(terms, period, until=now) if each.key not in running]:
-        raise InvalidInputError(f"usage of {', '.join(missing)} is missing", field="usage")
+    _check_complete(terms, period, now, running)
     needs = usage_needs(terms, period)
     known_until = period.interval.start + elapsed * _QUARTER_HOUR
 
     over = {need.key: running[need.key] for need in overage_needs(terms, period) if need.key in running}
 
     def drafted(pace: Mapping[str, _Pace | None], overage: PeriodUsage, along: Beside) -> Invoice:
-        answers: dict[str, Sequence[Sequence[Measured]]] = {
-            need.key: _carried_on(need, running.get(need.key, ()), pace.get(need.key), known_until)
-            for need in needs
-        }
-        answers.update(overage)
+        answers = {**_carried(needs, running, pace, known_until), **overage}
         invoice = draft_invoice(terms, period.index + 1, {**usage, period.index: answers}, billed, along)
         return replace(invoice, kind="preview")
 
     projected = drafted(
-        {need.key: _pace(need, running.get(need.key, ()), _counted(need, known_until)) for need in needs},
+        _paces(needs, running, known_until),
         overage_ahead or over,
         beside[1],
     )
@@ -135,6 +130,36 @@ def preview(
         total_quarter_hours=total,
         threshold=_upcoming(terms, period.index, now, so_far.lines, billed),
     )
+
+
+@exact
+def projected_usage(terms: Terms, now: datetime, running: PeriodUsage) -> PeriodUsage:
+    """The usage of the whole period that holds an instant, if it goes on at the rate of the period so far.
+
+    Args:
+        terms: The contract's terms.
+        now: The instant.
+        running: The answer to ``usage_needs(terms, period, until=now)``.
+
+    Returns:
+        The answer to ``usage_needs(terms, period)``, as the projection of :func:`preview` has it.
+
+    Raises:
+        InvalidInputError: Where the contract does not run at that instant, or usage that is needed is missing.
+    """
+    period = contract_period(terms.contract, period_index_at(terms.contract, now))
+    assert period is not None  # it holds an instant, so it is not empty
+    _check_complete(terms, period, now, running)
+    inside = period.interval
+    elapsed = min(_quarters(inside.start, now), _quarters(inside.start, inside.end))
+    known_until = inside.start + elapsed * _QUARTER_HOUR
+    needs = usage_needs(terms, period)
+    return _carried(needs, running, _paces(needs, running, known_until), known_until)
+
+
+def _check_complete(terms: Terms, period: Period, now: datetime, running: PeriodUsage) -> None:
+    if missing := [each.key for each in usage_needs(terms, period, until=now) if each.key not in running]:
+        raise InvalidInputError(f"usage of {', '.join(missing)} is missing", field="usage")
 
 
 def _upcoming(
@@ -162,6 +187,24 @@ class _Pace:
 
     used: Mapping[_Values, Measured]
     quarter_hours: int
+
+
+def _paces(
+    needs: Sequence[UsageNeed], running: PeriodUsage, known_until: datetime
+) -> dict[str, _Pace | None]:
+    return {need.key: _pace(need, running.get(need.key, ()), _counted(need, known_until)) for need in needs}
+
+
+def _carried(
+    needs: Sequence[UsageNeed],
+    running: PeriodUsage,
+    pace: Mapping[str, _Pace | None],
+    known_until: datetime,
+) -> dict[str, Sequence[Sequence[Measured]]]:
+    return {
+        need.key: _carried_on(need, running.get(need.key, ()), pace.get(need.key), known_until)
+        for need in needs
+    }
 
 
 def _counted(need: UsageNeed, until: datetime) -> int:

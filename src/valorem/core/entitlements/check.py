@@ -89,6 +89,12 @@ class LimitState:
     held: Decimal = ZERO
 
     @property
+    @exact
+    def taken(self) -> Decimal:
+        """What is used or reserved."""
+        return self.used + self.held
+
+    @property
     def allows(self) -> bool:
         """Whether it lets the asked quantity pass."""
         return self.reason in ("within_limit", "over_soft_limit", "zero_rated")
@@ -171,7 +177,7 @@ def _usage_gate_open(grant: Grant, gate_use: Decimal | None) -> bool:
 
 def _tightness(state: LimitState) -> tuple[bool, Decimal]:
     """Limits that stop come first, then those with the least room."""
-    return state.allows, state.most - state.used - state.held
+    return state.allows, state.most - state.taken
 
 
 @exact

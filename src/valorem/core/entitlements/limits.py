@@ -150,7 +150,8 @@ class Prompt(Entry):
 
     Attributes:
         to: The plan that gives more.
-        text: For people; may name ``{plan}``, ``{limit}`` and ``{more}``.
+        text: For people; may name ``{plan}``, ``{limit}`` (the one that was met: ``10 a day``) and ``{more}`` (what that plan
+            has instead: ``500 a day``).
         link: Where to go.
     """
 

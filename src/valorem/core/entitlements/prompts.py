@@ -93,8 +93,8 @@ def _same_limit(to: Plan, feature: str, limit: Limit | None) -> Limit | None:
 
 
 def _text(text: str | None, to: Plan, limit: Limit | None, gives: Limit | None) -> str:
-    now = "" if limit is None else f"{plain(limit.max)} a {limit.window}"
-    more = "without this limit" if gives is None else f"{plain(gives.max)} a {gives.window}"
+    now = "" if limit is None else f"{plain(limit.max)} {limit.window.each()}"
+    more = "without this limit" if gives is None else f"{plain(gives.max)} {gives.window.each()}"
     about_a_limit = text is not None and ("{limit}" in text or "{more}" in text)
     if text is None or (limit is None and about_a_limit):
         return f"{to.name} has {more}." if limit is not None else f"{to.name} includes it."

@@ -46,6 +46,17 @@ class Window:
                 return f"{_length_text(self.length)} from first use"
         return self.kind.replace("_", " ")
 
+    def each(self) -> str:
+        """What follows an amount for people: ``a day``, ``in any 5 hours``, ``in all``."""
+        match self.kind:
+            case "rolling":
+                return f"in any {_length_text(self.length)}"
+            case "from_first_use":
+                return f"in {_length_text(self.length)}"
+            case "never":
+                return "in all"
+        return f"an {self}" if str(self).startswith("h") else f"a {self}"
+
 
 @dataclass(frozen=True, slots=True)
 class Span:

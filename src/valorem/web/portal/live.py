@@ -185,7 +185,7 @@ def _of_edges(tx: Transaction, guest: Guest) -> Iterator[tuple[str, dict[str, st
             name, state = f"{access.feature}-{place}", standing.state
             yield f"limit-{name}", _number(words.quantity_text(state.used), state.used)
             yield f"room-{name}", _number(words.quantity_text(state.remaining), state.remaining)
-            yield f"fill-{name}", _number("", figures.share(state.used + state.held, state.limit.max))
+            yield f"fill-{name}", _number("", figures.share(state.taken, state.limit.max))
 
 
 def _near(tx: Transaction, guest: Guest) -> str:

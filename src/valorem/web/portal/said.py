@@ -108,12 +108,11 @@ def who_raises(words: Words, state: LimitState) -> str:
 
 def standing_word(words: Words, state: LimitState) -> tuple[str, str]:
     """How near a limit is, as a word and its tone."""
-    taken = state.used + state.held
     if state.over:
         return words.say("passed"), "bad"
-    if state.most and taken >= state.most:
+    if state.most and state.taken >= state.most:
         return words.say("reached"), "bad"
-    if state.most and taken * 5 >= state.most * 4:
+    if state.most and state.taken * 5 >= state.most * 4:
         return words.say("near"), "warn"
     return words.say("fine"), "good"
 
