@@ -210,3 +210,42 @@ def test_which_share_of_revenue_stays_from_month_to_month(client: Client) -> Non
     (moved,) = client.retention(months=3).items
     assert (moved.currency, moved.start, moved.churned, moved.end) == ("USD", 200, 100, 100)
     assert (moved.net_retention, moved.gross_retention) == (Decimal("0.5"), Decimal("0.5"))
+
+
+def test_a_hybrid_plan_is_foretold_and_leaves_so_much_a_unit(client: Client) -> None:
+    files = dict(FREEMIUM)
+    files["meters/tokens.yaml"] += "cost: {amount: 0.5}\n"
+    client.apply_catalog(files, message="costs", author="test")
+    client.create_customer("bob", "Bob", "USD")
+    contract = client.create_contract("bob", "business", start=datetime(2025, 12, 1, tzinfo=UTC)).id
+    december, january = datetime(2025, 12, 8, tzinfo=UTC), datetime(2026, 1, 4, tzinfo=UTC)
+    client.send_events(
+        [
+            {"specversion": "1.0", "id": f"e{place}", "source": "/t", "type": "call", "subject": "bob"}
+            | {"time": at.isoformat(), "data": {"n": n, "model": "a", "user": "u"}}
+            for place, (at, n) in enumerate(
+                [(december, 200), (december + timedelta(days=15), 50), (january, 150)]
+            )
+        ]
+    )
+    found = client.contract_forecast(contract, periods=3)
+    # 150 of 9.5 days come to 489.47… in 31: 100 are included, the rest costs 2 each; the fee is due anyway.
+    assert (found.running.projected.fixed, found.running.projected.variable) == (100, Decimal("778.95"))
+    assert found.running.actual is None
+    # In December first as much as the plan's maximum lets through.
+    assert [each.projected.variable for each in found.past] == [900, 600, Decimal("466.67")]
+    assert {(each.actual.fixed, each.actual.variable) for each in found.past if each.actual} == {(100, 300)}
+    assert [(each.elapsed, each.fixed, each.variable) for each in found.accuracy] == [
+        (Decimal("0.25"), 0, 2),
+        (Decimal("0.5"), 0, 1),
+        (Decimal("0.75"), 0, Decimal("0.555567")),
+    ]
+    margins = client.contract_margins(contract)
+    assert (margins.revenue, margins.cost, margins.margin) == (200, 75, 125)
+    (tokens,) = [each for each in margins.meters if each.meter == "tokens"]
+    assert (tokens.quantity, tokens.revenue, tokens.cost, tokens.margin) == (150, 100, 75, 25)
+    assert (tokens.revenue_per_unit, tokens.cost_per_unit) == (Decimal("0.666666666667"), Decimal("0.5"))
+    earlier = client.contract_margins(contract, end=datetime(2026, 1, 1, tzinfo=UTC), start=december)
+    assert [each.quantity for each in earlier.meters if each.meter == "tokens"] == [250]
+    with pytest.raises(ApiError, match="does not run between"):
+        client.contract_margins(contract, start=december, end=december)

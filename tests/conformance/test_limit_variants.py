@@ -28,6 +28,10 @@ def outcome(kind: str, inputs: dict[str, Any], expected: Any) -> str:
         ),
         ("limit.soft_pct", {"pack": 100, "enforce_at_pct": "125", "used": 125}, {"blocked": True}),
         ("limit.soft", {"max": 100, "used": 10**9}, {"blocked_at": None, "allowed": True}),
+        ("limit.soft_pct", {"pack": 25000, "enforce_at_pct": 100}, {"blocked_at": 25000}),
+        ("limit.soft_pct", {"pack": 3, "enforce_at_pct": "112.5"}, {"blocked_at": "3.375"}),
+        ("limit.soft_pct", {"pack": 25000, "enforce_at_pct": "125", "used": 31250}, {"blocked": True}),
+        ("limit.soft_pct", {"pack": 25000, "enforce_at_pct": "125", "used": 31249}, {"allowed": True}),
     ],
 )
 def test_limits_with_other_parameters(kind, inputs, expected):
@@ -64,6 +68,21 @@ def threshold(form: str, value: object) -> dict[str, object]:
             ("balance_value", 20),
         ),
         ([("balance_value", 10)], 25, 5, 30, None, None),
+        ([], 0, 35, 35, None, None),
+        ([("PERCENT", 100), ("usage_percentage", 100)], 0, 35, 35, ("usage_percentage", 100), None),
+        ([("usage_percentage", 50)], 0, 10, 0, None, None),  # a share of nothing
+        ([("PERCENT", "33.4"), ("PERCENT", "33.3")], 20, 10, 30, ("PERCENT", "33.3"), None),
+        ([("usage_value", 10), ("usage_value", 10)], 20, 10, 30, ("usage_value", 10), None),
+        ([("balance_value", 5), ("balance_value", 5)], 5, 25, 30, None, None),
+        ([("usage_value", 0)], 30, 0, 30, ("usage_value", 0), None),
+        (
+            [("usage_percentage", 100), ("usage_percentage", 120)],
+            0,
+            None,
+            100,
+            ("usage_percentage", 100),
+            None,
+        ),
     ],
 )
 def test_thresholds_with_other_parameters(thresholds, balance, usage, total, used, left):

@@ -272,3 +272,30 @@ def test_a_customer_s_own_rule_takes_the_place_of_its_plan_s_and_several_of_its_
         ("included:tokens", "50%"),
         ("included:tokens", "60%"),
     ]
+
+
+def watched_until(door, customer: str) -> datetime | None:
+    with door.shop.engine.transaction(door.shop.workspace) as tx:
+        row = tx.connection.execute(
+            "SELECT until FROM alert_watch WHERE customer = %s AND revision = 0", (customer,)
+        ).fetchone()
+    return None if row is None else row["until"]
+
+
+def test_a_sudden_change_is_looked_for_only_where_something_is_used(door):
+    with door.shop.engine.transaction(door.shop.workspace) as tx:
+        add_rule(tx, None, {"kind": "change", "on": "tokens", "at": ["300%"]})
+    for name in ("ida", "bob"):
+        door.shop.sell(name, "free", start=JANUARY)
+    for day in range(1, 9):
+        door.shop.use("bob", 10, datetime(2026, 1, day, 13, tzinfo=UTC))
+    door.shop.go(NOON + timedelta(hours=2))
+    assert watched_until(door, "ida") == NOON + timedelta(days=1)  # nothing is used: a look a day
+    assert watched_until(door, "bob") == datetime(
+        2026, 1, 11, 13, 15, tzinfo=UTC
+    )  # until a day leaves the usual ones
+    door.shop.use("ida", 1, NOON + timedelta(hours=2))
+    assert watched_until(door, "ida") == NOON + timedelta(hours=2, minutes=15)
+    door.shop.use("bob", 100, NOON + timedelta(hours=2))
+    door.shop.go(NOON + timedelta(hours=2, minutes=15))
+    assert [each for each in door.crossed() if each[0] == "change:tokens"] == [("change:tokens", "300%")]

@@ -13,6 +13,7 @@ from tests.engine.crediting import CREDITS
 from tests.engine.limiting import JANUARY, NOON, Doorkeeper, doorkeepers
 from valorem.core.entitlements.check import Asked
 from valorem.core.errors import ConflictError, InvalidInputError, NotFoundError, UnprocessableError
+from valorem.engine.access import access_of
 from valorem.engine.consuming import Consumed, Consumption
 from valorem.engine.credits.reading import balance
 from valorem.engine.quota_holding import (
@@ -154,3 +155,15 @@ def test_quota_and_credits_are_held_together_or_not_at_all(database_url):
         assert (full.allowed, full.credits) == (False, None)
         with door.shop.engine.transaction(door.shop.workspace) as tx:
             assert (balance(tx, "ada", "ai").held, len(list_quota_holds(tx, "ada"))) == (80, 1)
+
+
+def test_every_face_shows_the_same_left_with_what_is_held_taken_off(door: Doorkeeper) -> None:
+    door.consume("ada", "one")
+    hold(door, "h", 4)
+    with door.shop.engine.transaction(door.shop.workspace) as tx:
+        (shown,) = [each for each in access_of(tx, "ada") if each.feature == "batch_jobs"]
+    checked = door.ask("ada").verdict.states
+    assert [(one.used, one.held, one.remaining) for one in checked] == [(1, 4, 5), (1, 4, 95)]
+    assert [(one.state.used, one.state.held, one.state.remaining) for one in shown.standings] == [
+        (one.used, one.held, one.remaining) for one in checked
+    ]

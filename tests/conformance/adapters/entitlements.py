@@ -29,11 +29,11 @@ _TYPES = {
 
 @adapter("notification_threshold")
 def notification_threshold(inputs: Inputs) -> Any:
-    level = Level(
-        used=_number(inputs["usage"]) or Decimal(0),
-        whole=_number(inputs.get("total_available_grant_amount")),
-        left=_number(inputs.get("balance")),
-    )
+    whole, left = _number(inputs.get("total_available_grant_amount")), _number(inputs.get("balance"))
+    used = _number(inputs.get("usage"))
+    if used is None:  # what is gone of the grants, and what went past them
+        used = (whole or Decimal(0)) - (left or Decimal(0)) + (_number(inputs.get("overage")) or Decimal(0))
+    level = Level(used=used, whole=whole, left=left)
     return {
         "active_usage_threshold": _foremost(inputs, "used", level),
         "active_balance_threshold": _foremost(inputs, "left", level),
@@ -42,6 +42,8 @@ def notification_threshold(inputs: Inputs) -> Any:
 
 def _foremost(inputs: Inputs, of: str, level: Level) -> Mapping[str, Any] | None:
     """The written threshold that says most, of those on use or of those on the balance."""
+    if unknown := sorted({one["type"] for one in inputs["thresholds"]} - set(_TYPES)):
+        raise Unsupported(f"thresholds of type {', '.join(unknown)}")
     written = [one for one in inputs["thresholds"] if _TYPES[one["type"]][0] == of]
     # An older name gives way to the newer one for the same point: the newer ones stand last.
     written.sort(key=lambda one: one["type"].islower())
