@@ -9,7 +9,7 @@ import pytest
 from tests.conformance.runner import Case, equal, load_adapters, read_cases, report, run, run_case
 
 FOLDER = Path(__file__).parents[2] / "../shared/cases"
-#: Further parameters of the kinds of outcomes and of credits, worked out by hand.
+#: Further parameters of kinds of cases, worked out by hand.
 VARIANTS = sorted(Path(__file__).parent.glob("*_variants.json"))
 
 

@@ -1,5 +1,7 @@
 """Contracts as they run: subscription.*, fixed_charge, invoice.timing, invoice.midcycle_price_change."""
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -265,18 +267,23 @@ def change_answers(
 
 
 def chain(inputs: Inputs) -> Any:
-    """Upgrades one after the other, each invoiced when it is made."""
+    """Upgrades one after the other: in advance each is invoiced when it is made, in arrears when the period ends."""
     known(inputs, "billing", "tax", "plans_cents", "pay_in_advance", "start", "upgrades", "interval")
-    if not inputs.get("pay_in_advance", False):
-        raise Unsupported("a chain of upgrades in arrears")
     amounts = [cents(each) for each in inputs["plans_cents"]]
-    offer = plan(every=every_of(inputs.get("interval", "monthly")), fees={"plan": fee(amounts[0])})
-    account = books(offer, instant(inputs["start"]), billing=inputs.get("billing", "calendar"))
+    in_advance, every = inputs.get("pay_in_advance", False), every_of(inputs.get("interval", "monthly"))
+    offers = [
+        plan(f"plan_{place}", every, fees={"plan": fee(amount, in_advance=in_advance)})
+        for place, amount in enumerate(amounts)
+    ]
+    account = books(offers, instant(inputs["start"]), billing=inputs.get("billing", "calendar"))
+    moves = [takes_effect(instant(each), "UTC", "day") for each in inputs["upgrades"]]
+    if not in_advance:
+        return chain_in_arrears(inputs, account, moves)
     fees, notes = [account.close(0).total], []
-    for before, now, at in zip(amounts, amounts[1:], map(instant, inputs["upgrades"]), strict=False):
+    for before, now, at in zip(amounts, amounts[1:], moves, strict=False):
         period = contract_period(account.contract, period_index_at(account.contract, at))
         assert period is not None
-        rest = Interval(takes_effect(at, "UTC", "day"), period.interval.end)
+        rest = Interval(at, period.interval.end)
         share = share_of(rest, period.full, "UTC", "day")
         changed = change_amounts(before, now, share, "USD")
         fees.append(changed.charge)
@@ -286,6 +293,31 @@ def chain(inputs: Inputs) -> Any:
         {
             "invoice_fees_cents": [in_cents(each) for each in fees],
             "credit_note_cents_incl_tax": [in_cents(each) for each in notes],
+        },
+    )
+
+
+def chain_in_arrears(inputs: Inputs, account: Books, moves: Sequence[datetime]) -> Any:
+    """Each plan's fee for its own days, the day of a change being the new plan's; nothing was paid, so no note is due."""
+    for place, (at, asked_at) in enumerate(zip(moves, inputs["upgrades"], strict=True), 1):
+        made = edit(at, SetPlan(plan=f"plan_{place}", catalog_version=1), recorded=instant(asked_at))
+        account.change(made.model_copy(update={"id": f"upgrade {place}"}))
+    last = period_index_at(account.contract, moves[-1]) if moves else 0
+    for index in range(last + 2):
+        account.close(index)
+    fees = [Decimal(0)] * (len(moves) + 1)
+    for line in account.lines:
+        # What a change takes back is of the plan before it, and of several of one instant the last one holds.
+        ends = line.charge.endswith(":ends")
+        fees[(bisect_left if ends else bisect_right)(moves, line.period.start)] += line.amount
+    gross = [taxed(each, inputs.get("tax"))[1] for each in fees]
+    return asked(
+        inputs["case"],
+        {
+            "invoice_fees_cents": [in_cents(each) for each in fees],
+            "invoice_totals_cents": [in_cents(each) for each in gross],
+            "credit_note_cents_incl_tax": [],
+            "credit_notes": [],
         },
     )
 

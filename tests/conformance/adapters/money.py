@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from tests.conformance.adapters.periods import cadence
 from tests.conformance.adapters.pricing import asked, number
 from tests.conformance.runner import Inputs, Unsupported, adapter
 from valorem.core.billing.credit_notes import (
@@ -21,10 +22,10 @@ from valorem.core.billing.settlement import settle_invoice
 from valorem.core.billing.tax_rates import TaxRate
 from valorem.core.billing.taxes import Taxable, Taxed, tax_lines
 from valorem.core.calendar import start_of_day
-from valorem.core.contracts.proration import Share, share_of
+from valorem.core.contracts.proration import share_of
 from valorem.core.errors import ConflictError
 from valorem.core.money import round_money
-from valorem.core.periods import Cadence, Interval, boundary
+from valorem.core.periods import Cadence, Interval, boundary, calendar_anchor, index_at
 from valorem.core.pricing.adjustments import split_discount
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -156,18 +157,37 @@ def credit_note(inputs: Inputs) -> Any:
 
 
 def terminated(inputs: Inputs) -> Any:
-    """The note over the unused days of a fee billed in advance; the day of the end is used."""
-    if unknown := set(inputs) - {"plan_cents", "tax", "anniversary", "terminated", "case"}:
+    """The note over the unused days of a fee billed in advance; the day of the end is used.
+
+    Of a fee with a coupon the note takes that share of the fee, and the coupon's part of it is not given back; what can be
+    paid back in money is never more than what was paid.
+    """
+    known = {"plan_cents", "tax", "anniversary", "start", "terminated", "interval", "billing", "timezone"}
+    known |= {"coupon_cents", "fee_coupon_cents", "paid_cents", "case"}
+    if unknown := set(inputs) - known:
         raise Unsupported(f"a termination with {', '.join(sorted(unknown))}")
-    began = date.fromisoformat(inputs["anniversary"])
+    zone, every = inputs.get("timezone", "UTC"), cadence(inputs.get("interval", "monthly"))
+    began = date.fromisoformat(inputs.get("anniversary", inputs.get("start")))
     last = began if inputs["terminated"] == "same day" else date.fromisoformat(inputs["terminated"])
-    start = start_of_day(began, "UTC")
-    full = Interval(start, boundary(start, MONTH, "UTC", 1))
-    unused = Interval(start_of_day(last + timedelta(days=1), "UTC"), full.end)
-    share: Share = share_of(unused, full, "UTC", "day")
-    paid = money(inputs["plan_cents"])
-    invoice = issued([{"cents": inputs["plan_cents"], "tax": inputs.get("tax", "0")}], paid)
-    back = round_money(share.of(paid), "USD")
+    start = start_of_day(began, zone)
+    by_calendar = "anniversary" not in inputs and inputs.get("billing", "calendar") == "calendar"
+    anchor = calendar_anchor(start, every, zone) if by_calendar else start
+    index = index_at(anchor, every, zone, start_of_day(last, zone))
+    full = Interval(boundary(anchor, every, zone, index), boundary(anchor, every, zone, index + 1))
+    billed = Interval(max(start, full.start), full.end)
+    fee = round_money(share_of(billed, full, zone, "day").of(money(inputs["plan_cents"])), "USD")
+    unused_from = start_of_day(last + timedelta(days=1), zone)
+    coupon = inputs.get("coupon_cents", inputs.get("fee_coupon_cents"))
+    written = {"cents": cents(fee), "tax": inputs.get("tax", "0"), "coupon": coupon}
+    unpaid = issued([written], Decimal(0))
+    invoice = issued([written], money(inputs["paid_cents"]) if "paid_cents" in inputs else unpaid.total)
+    back = Decimal(0)
+    if unused_from < full.end:
+        unused = Interval(unused_from, full.end)
+        of_plan = share_of(unused, full, zone, "day").of(money(inputs["plan_cents"]))
+        back = min(fee, round_money(of_plan, "USD"))
+    if not back:  # nothing is unused: no note is written
+        return asked(inputs["case"], {"net": 0, "tax": 0, "total": 0, "coupon_adjustment": 0})
     return asked(
         inputs["case"], note_answers(draft_credit_note(invoice, {"0": back}, reason="ended"), invoice)
     )
