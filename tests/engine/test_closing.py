@@ -14,8 +14,7 @@ from valorem.engine.closing import CloseReport, close_alone, close_due
 from valorem.engine.contract_changes import set_seats
 from valorem.engine.engine import Engine
 from valorem.engine.invoices import explain_line, get_invoice, preview_invoice, verify_invoice
-from valorem.store.postgres import invoices as store
-from valorem.store.postgres import outbox, workspaces
+from valorem.store.postgres import workspaces
 
 FEBRUARY = datetime(2026, 2, 1, tzinfo=UTC)
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
@@ -205,38 +204,6 @@ def test_closing_from_many_sides_at_once_gives_one_invoice_and_numbers_without_a
         thread.join()
     assert failures == []
     _check_numbers(shop, 60)
-
-
-@pytest.mark.parametrize("step", range(1, 10))
-def test_a_run_that_dies_at_any_step_leaves_nothing_half_done(
-    market: Shops, monkeypatch: pytest.MonkeyPatch, step: int
-) -> None:
-    shop = market.open()
-    for number in range(3):
-        shop.sell(f"customer-{number}", "team")
-    _set_clock(shop, FEBRUARY + HOUR)
-    calls = 0
-
-    class DiedError(Exception): ...
-
-    def dying(what: object) -> object:
-        def wrapped(*args: object, **kwargs: object) -> object:
-            nonlocal calls
-            calls += 1
-            if calls == step:
-                raise DiedError
-            return what(*args, **kwargs)  # type: ignore[operator]
-
-        return wrapped
-
-    with monkeypatch.context() as patched:
-        for name in ("insert_drafts", "lock_series", "finalise", "move_series"):
-            patched.setattr(store, name, dying(getattr(store, name)))
-        patched.setattr(outbox, "put", dying(outbox.put))
-        with pytest.raises(DiedError):
-            close_due(shop.engine, shop.workspace)
-    close_due(shop.engine, shop.workspace)
-    _check_numbers(shop, 6)
 
 
 USES = st.lists(
