@@ -144,7 +144,7 @@ async def _validation(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     place = [step for step in first["loc"] if step not in {"body", "query", "path", "header"}]
     context = first.get("ctx") or {}
-    message = context["message"] if first["type"] == "invalid_input" else _plainly(str(first["msg"]))
+    message = context["message"] if first["type"] == "invalid_input" else _said(first)
     others = len(error.errors()) - 1
     if others:
         message += f" (and {others} more)"
@@ -152,6 +152,15 @@ async def _validation(request: Request, error: Exception) -> Response:
         request_id_of(request),
         InvalidInputError(message, field=dotted(place), hint=context.get("hint") or _hint(first)),
     )
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    context, given = error.get("ctx") or {}, error.get("input")
+    if error["type"] in ("too_short", "string_too_short") and context.get("min_length") == 1:
+        return "may not be empty"
+    if error["type"] in ("too_long", "string_too_long") and isinstance(given, str):
+        return f"has {len(given):,} characters, {context['max_length']:,} at most are kept"
+    return _plainly(str(error["msg"]))
 
 
 def _plainly(message: str) -> str:

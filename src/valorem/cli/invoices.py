@@ -85,8 +85,9 @@ def show(
     if as_json:
         show_json(found)
         return
+    of = found.document.plan or {"one_off": "written by hand"}.get(found.kind, found.kind)
     say(
-        f"{found.number or 'draft'} · {found.customer} · {found.document.plan} · issued {instant(found.issued_at)}",
+        f"{found.number or 'draft'} · {found.customer} · {of} · issued {instant(found.issued_at)}",
         "bold",
     )
     _show_lines(found.document)

@@ -229,19 +229,22 @@ def pdf(
 
 
 def _line(text: str) -> dict[str, str]:
-    description, amount = _pair(text)
-    quantity, times, unit = amount.rpartition("x")
+    example = "write it as Set-up=100, or as Hours=2x150"
+    description, amount = _pair(text, example)
+    quantity, times, unit = amount.partition("x")
+    if times and not (quantity and unit):
+        raise InvalidInputError(f"{amount!r} is no amount", field="--line", hint=example)
     return {
         "description": description,
         "quantity": str(_amount(quantity, "--line")) if times else "1",
-        "unit_amount": str(_amount(unit, "--line")),
+        "unit_amount": str(_amount(unit if times else amount, "--line")),
     }
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _pair(text: str, example: str = "write it as 1=50: the line's number and an amount") -> tuple[str, str]:
     name, equals, value = text.rpartition("=")
     if not equals:
-        raise InvalidInputError(f"{text!r} has no =", field="--line", hint="write it as 1=50")
+        raise InvalidInputError(f"{text!r} has no =", field="--line", hint=example)
     return name, value
 
 

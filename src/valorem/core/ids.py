@@ -53,5 +53,8 @@ def part_in(identifier: str, kind: str) -> int:
         NotFoundError: For text that is no id of this kind, just as for an id that does not exist.
     """
     if _MADE_ID.fullmatch(identifier) is None or not identifier.startswith(f"{kind}_"):
-        raise NotFoundError(f"there is nothing with the id {identifier[:60]!r}")
+        raise NotFoundError(
+            f"there is nothing with the id {identifier[:60]!r}",
+            hint=f"ids of this kind begin with {kind}_; look it up in its list",
+        )
     return int(identifier[-2:], 16)

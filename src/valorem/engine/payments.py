@@ -59,7 +59,11 @@ def record_payment(tx: Transaction, invoice: str, money: Received) -> PaymentRow
     header, life = lock_invoice(tx, invoice)
     steps.check_step(life, "pay", tx.now)
     if money.reference is not None and _noted(tx, header.id, money.reference):
-        raise ConflictError(f"{money.reference[:60]!r} is noted on this invoice already", field="reference")
+        raise ConflictError(
+            f"{money.reference[:60]!r} is noted on this invoice already",
+            field="reference",
+            hint="it counts once; give another payment a reference of its own",
+        )
     payment = Payment(
         id=new_id("pay", part_of(tx.workspace.id, header.customer), tx.now),
         invoice=header.id,

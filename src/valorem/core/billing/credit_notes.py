@@ -14,6 +14,9 @@ from valorem.core.errors import InvalidInputError, UnprocessableError
 from valorem.core.money import round_money
 from valorem.core.numbers import ZERO, exact, plain
 
+#: So many lines are named one by one.
+_FEW = 12
+
 
 @dataclass(frozen=True, slots=True)
 class CreditableLine:
@@ -231,7 +234,13 @@ def _check_amounts(
     for key, amount in amounts.items():
         field = f"amounts.{key}"
         if key not in lines:
-            raise InvalidInputError(f"invoice {invoice.number} has no line {key!r}", field=field)
+            raise InvalidInputError(
+                f"invoice {invoice.number} has no line {key!r}",
+                field=field,
+                hint=f"its lines are {', '.join(lines)}"
+                if len(lines) <= _FEW
+                else f"it has {len(lines)} lines",
+            )
         if amount != round_money(amount, invoice.currency):
             raise InvalidInputError(f"{plain(amount)} {invoice.currency} cannot be paid", field=field)
         rest = left.lines[key]

@@ -48,7 +48,7 @@ _WAY_OUT: Mapping[Step, str] = MappingProxyType(
         "unpay": "only an issued invoice has payments",
         "credit": "a draft is edited instead; a void invoice owes nothing",
         "write_off": "only what is still owed can be written off",
-        "void": "return its payments first, or credit the rest of it by a note",
+        "void": "only what was issued is voided; a draft follows its usage by itself, and a void invoice stays void",
         "reissue": "void it first",
     }
 )
@@ -209,7 +209,8 @@ def void(life: Life, reason: str, now: datetime) -> Life:
     check_step(life, "void", now)
     if life.paid or life.credited:
         what = f"{plain(life.paid)} was paid on it" if life.paid else "there are credit notes on it"
-        raise UnprocessableError(what, field="status", hint=_WAY_OUT["void"])
+        way_out = "return its payments first, or credit the rest of it by a note"
+        raise UnprocessableError(what, field="status", hint=way_out)
     return replace(life, stage="void", reason=reason)
 
 
