@@ -78,7 +78,7 @@ def test_killed_at_every_statement_it_bills_what_an_undisturbed_run_bills(
     undisturbed = pending(market)
     close_due(undisturbed.engine, undisturbed.workspace)
     shop = pending(market)
-    kills = died_at = 0
+    kills = died_at = count = 0
     armed = False
 
     def dying(run: Callable[..., Any]) -> Callable[..., Any]:
