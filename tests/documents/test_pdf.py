@@ -15,6 +15,7 @@ from valorem.core.billing.tax_rates import TaxRate
 from valorem.core.errors import InvalidInputError
 from valorem.documents.document import Logo
 from valorem.documents.pdf import render_pages, render_pdf
+from valorem.documents.usage_chart import draw_usage, usage_spec
 from valorem.documents.words import languages, words_for
 
 pypdf = pytest.importorskip("pypdf", reason="reads the PDFs; comes with the extra `einvoice`")
@@ -207,3 +208,20 @@ def test_the_seller_may_have_little_to_say():
     made = document(seller=bare, bank=None, reference=None, notes=(), usage=(), purchase_order=None)
     assert "Nordlicht" in text(render_pdf(made, "en"))
     assert VAT.name in text(render_pdf(made, "en"))
+
+
+def test_the_annex_draws_what_the_pages_draw():
+    """One specification: of the meter's days on paper, and of its report on a page."""
+    (first, *_) = document().usage
+    drawn = draw_usage(first, words_for("de"), "#1f4e79")
+    assert drawn.startswith("<svg")
+    assert drawn.count("#1f4e79") >= len(first.days)  # a bar for each day
+    assert "Jan" in drawn
+    assert "script" not in drawn
+    spec = usage_spec(
+        unit="tokens", dimension="model", series=["a"], colours=["red"], start="2026-01-01", end="2026-02-01"
+    )
+    assert spec["encoding"]["x"]["scale"]["domain"] == ["2026-01-01", "2026-02-01"]
+    months = tuple((date(2026, month, 1), D(month)) for month in range(1, 7))
+    monthly = draw_usage(replace(first, monthly=True, days=months), words_for("fr"), "#1f4e79")
+    assert "mars 2026" in monthly

@@ -12,7 +12,7 @@ import typst
 
 from valorem.core.billing.tax_rates import TaxRate
 from valorem.core.errors import InvalidInputError
-from valorem.core.numbers import ONE, ZERO, exact
+from valorem.core.numbers import ZERO, exact
 from valorem.documents.document import (
     Address,
     BankAccount,
@@ -23,12 +23,11 @@ from valorem.documents.document import (
     UsageSeries,
 )
 from valorem.documents.fonts import all_fonts, carried_fonts
+from valorem.documents.usage_chart import draw_usage
 from valorem.documents.words import Words, words_for
 
 _LARGEST_LOGO_BYTES = 512 * 1024
 _SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "jpg": b"\xff\xd8\xff"}
-_PERMILLE = 1000
-_AXIS_ENDS = ("1", "1.2", "1.6", "2", "2.4", "3", "4", "5", "6", "8", "10")
 
 
 def render_pdf(
@@ -72,7 +71,8 @@ def _compile(
     kind: Any,
     pixels_per_inch: int | None = None,
 ) -> bytes | list[bytes]:
-    data = {**_view(document, words_for(locale)), "accent": _colour(accent), "logo": _logo(document.logo)}
+    colour = _colour(accent)
+    data = {**_view(document, words_for(locale), colour), "accent": colour, "logo": _logo(document.logo)}
     issued = datetime.combine(document.issued_on, time(), UTC)
     with as_file(files("valorem.documents").joinpath("templates")) as folder:
 
@@ -140,7 +140,7 @@ def _logo(logo: Logo | None) -> dict[str, Any] | None:
 
 
 @exact
-def _view(document: InvoiceDocument, words: Words) -> dict[str, Any]:
+def _view(document: InvoiceDocument, words: Words, accent: str) -> dict[str, Any]:
     """Everything the template prints, as text in the reader's language."""
     label = words.labels
     return {
@@ -176,7 +176,7 @@ def _view(document: InvoiceDocument, words: Words) -> dict[str, Any]:
         else [],
         "notes": [*_reasons(document, words), *map(words.own, document.notes)],
         "footer": " · ".join(_footer(document.seller, words)),
-        "annex": [_series(series, words) for series in document.usage if series.days],
+        "annex": [_series(series, words, accent) for series in document.usage if series.days],
     }
 
 
@@ -322,10 +322,9 @@ def _footer(seller: Party, words: Words) -> Iterator[str]:
         yield words.own(seller.website)
 
 
-def _series(series: UsageSeries, words: Words) -> dict[str, Any]:
+def _series(series: UsageSeries, words: Words, accent: str) -> dict[str, Any]:
     values = [value for _, value in series.days]
     highest = max(values)
-    top = _round_up(highest)
     unit = f" {words.own(series.unit)}" if series.unit else ""
     average = (sum(values, ZERO) / len(values)).quantize(Decimal("0.01"))
     peak = series.days[values.index(highest)][0]
@@ -337,19 +336,9 @@ def _series(series: UsageSeries, words: Words) -> dict[str, Any]:
     return {
         "name": words.own(series.name),
         "unit": words.own(series.unit or ""),
-        "top": words.number(top),
-        "half": words.number(top / 2),
-        "heights": [int(max(ZERO, value) * _PERMILLE / top) for value in values],
+        "alt": " · ".join(f"{name}: {value}" for name, value in facts),
+        "chart": draw_usage(series, words, accent),
         "days": [told(day) for day, _ in series.days],
         "values": [words.number(value) for value in values],
         "facts": facts,
     }
-
-
-def _round_up(value: Decimal) -> Decimal:
-    """The next round number, whose half is round too: where a chart's axis ends."""
-    if value <= 0:
-        return ONE
-    scale = ONE.scaleb(value.adjusted())
-    steps = (Decimal(step) * scale for step in _AXIS_ENDS)
-    return next(step for step in steps if value <= step)

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from valorem.core.numbers import ZERO
+from valorem.documents.usage_chart import usage_spec
 from valorem.engine.usage import UsageReport
 from valorem.web.charts.chart import CATEGORIES, COLOURS, OTHER, Chart, Table
 from valorem.web.formats import compact_text, plural, quantity
@@ -47,49 +48,15 @@ def usage_chart(
     ]
     unit = report.unit or "units"
     total = sum(totals.values(), ZERO)
-    spec = {
-        "mark": {"type": "bar", "width": {"band": 0.8}},
-        "encoding": {
-            "x": {
-                "field": "day",
-                "type": "temporal",
-                "timeUnit": {"unit": "yearmonthdate", "utc": True},
-                "axis": {"title": None, "format": "%-d %b", "grid": False, "tickCount": 8},
-                "scale": {
-                    "type": "utc",
-                    "domain": [
-                        f"{report.start.astimezone(zone):%Y-%m-%d}",
-                        f"{report.end.astimezone(zone):%Y-%m-%d}",
-                    ],
-                },
-            },
-            "y": {
-                "field": "quantity",
-                "type": "quantitative",
-                "stack": "zero",
-                "axis": {"title": plural(unit, 2), "format": "~s"},
-            },
-            "color": {
-                "field": "value",
-                "type": "nominal",
-                "scale": {"domain": series, "range": _range(series)},
-                **({"legend": None} if len(series) == 1 else {}),
-            },
-            "order": {"field": "rank"},
-            "opacity": {
-                "field": "state",
-                "type": "ordinal",
-                "legend": None,
-                "scale": {"domain": ["so far", "whole day"], "range": [0.55, 1]},
-            },
-            "tooltip": [
-                {"field": "day", "type": "temporal", "title": "Day", "format": "%-d %b %Y"},
-                {"field": "value", "title": dimension or "Meter"},
-                {"field": "text", "title": unit},
-                {"field": "state", "title": "State"},
-            ],
-        },
-    }
+    spec = usage_spec(
+        unit=plural(unit, 2),
+        dimension=dimension or "Meter",
+        series=series,
+        colours=_range(series),
+        start=f"{report.start.astimezone(zone):%Y-%m-%d}",
+        end=f"{report.end.astimezone(zone):%Y-%m-%d}",
+        legend=len(series) > 1,
+    )
     days = sorted({day for day, _ in sums}, reverse=True)
     table = Table(
         ("Day", *(f"#{value}" for value in series)),
