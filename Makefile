@@ -27,8 +27,10 @@ demo: $(SERVER) ## the whole path in two minutes: events, prices, live numbers, 
 up: $(SERVER) ## serve on http://127.0.0.1:8080 with the data in ./valorem-data
 	@$(BIN)/valorem up
 
+# The commands that tests start must find what was compiled, wherever the environment says not to keep it.
+test: export PYTHONDONTWRITEBYTECODE =
 test: check browser ## check, then every test, warnings as errors
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(DEV) ## lint, format, types and the direction of imports, without running anything
 	@$(BIN)/ruff check .
@@ -79,7 +81,7 @@ browser:
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "installing Chromium for the browser tests ..."; \
 		export DEBIAN_FRONTEND=noninteractive; \
-		{ timeout 120 apt-get -qq update && timeout 400 apt-get -qq install -y --no-install-recommends \
+		{ timeout 90 apt-get -qq update && timeout 240 apt-get -qq install -y --no-install-recommends \
 			chromium fonts-dejavu-core; } >/dev/null 2>&1 && exit 0; \
 	fi; \
 	echo "no Chromium here: the browser tests will skip"

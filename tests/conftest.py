@@ -24,6 +24,12 @@ INSTALLED = Path("/usr/lib/postgresql")
 FOR_TESTS = {"shared_buffers": "128MB", "max_wal_size": "512MB", "fsync": "off", "full_page_writes": "off"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: the last file to be begun is the one that a core may have to wait for."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def embedded_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """The embedded server, one for the whole session."""

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,14 @@ def test_sql_is_recognised(source: str) -> None:
 
 def test_what_only_reads_like_sql_is_none() -> None:
     assert not statements('"""Select what is due."""\nx = "update the plan"\nrun(copy(1))')
+
+
+def test_a_command_waits_for_no_import_that_it_does_not_need() -> None:
+    """Each command is a start of the program: what one of them alone needs is imported when it runs."""
+    heavy = ("pydantic", "pyarrow", "numpy", "fastapi", "sqlalchemy", "psycopg", "duckdb", "valorem.engine")
+    program = f"import sys, valorem.cli.main; print([name for name in {heavy} if name in sys.modules])"
+    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert told.stdout.strip() == "[]"
 
 
 def test_sql_is_written_in_the_store_alone() -> None:

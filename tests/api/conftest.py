@@ -1,6 +1,7 @@
 """The whole API without a network: two workspaces on a fresh database, and keys of every kind."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,11 +57,12 @@ def bearer(key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
 
 
-@pytest.fixture
-def world(database_url: str, tmp_path: Path) -> Iterator[World]:
+@contextmanager
+def open_world(database_url: str, folder: Path) -> Iterator[World]:
+    """The API on a database, until the block ends."""
     database = Database(database_url)
     limits = Limits(body_bytes=200_000, decompressed_bytes=3_000_000, batch_events=1000)
-    engine = Engine(database, lambda: NOW, limits, warehouse=DuckdbWarehouse(tmp_path / "warehouse"))
+    engine = Engine(database, lambda: NOW, limits, warehouse=DuckdbWarehouse(folder / "warehouse"))
     ingestor = Ingestor(engine)
     try:
         keys = []
@@ -76,7 +78,29 @@ def world(database_url: str, tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
+def world(database_url: str, tmp_path: Path) -> Iterator[World]:
+    with open_world(database_url, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def shared_world(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One for all tests of a module that leave nothing behind which another would notice."""
+    with open_world(module_database_url, tmp_path_factory.mktemp("world")) as opened:
+        yield opened
+
+
+@pytest.fixture
 def furnished(world: World) -> World:
+    return furnish(world)
+
+
+@pytest.fixture(scope="module")
+def shared_furnished(shared_world: World) -> World:
+    return furnish(shared_world)
+
+
+def furnish(world: World) -> World:
     """With a catalog, a customer, a contract and some usage."""
     assert (
         world.post("/v1/catalog/apply", {"files": CATALOG, "message": "m", "author": "a"}).status_code == 201

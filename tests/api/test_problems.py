@@ -27,9 +27,11 @@ BODIES = [
 
 
 @pytest.mark.parametrize(("body", "field"), BODIES)
-def test_a_body_that_is_not_right_is_refused_by_field(world: World, body: bytes, field: str | None) -> None:
-    headers = bearer(world.admin) | {"content-type": "application/json"}
-    answer = world.http.post("/v1/customers", content=body, headers=headers)
+def test_a_body_that_is_not_right_is_refused_by_field(
+    shared_world: World, body: bytes, field: str | None
+) -> None:
+    headers = bearer(shared_world.admin) | {"content-type": "application/json"}
+    answer = shared_world.http.post("/v1/customers", content=body, headers=headers)
     assert answer.status_code == 400, answer.text
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
@@ -81,8 +83,8 @@ def test_an_instant_without_a_zone_or_day_is_refused(furnished: World, at: str) 
         ("GET", "/v1/catalog", 404),
     ],
 )
-def test_addresses_that_are_not_right(world: World, method: str, path: str, status: int) -> None:
-    answer = world.http.request(method, path, headers=bearer(world.admin))
+def test_addresses_that_are_not_right(shared_world: World, method: str, path: str, status: int) -> None:
+    answer = shared_world.http.request(method, path, headers=bearer(shared_world.admin))
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == status

@@ -28,7 +28,7 @@ from playwright.sync_api import (
 )
 
 from tests.api.conftest import CATALOG, bearer
-from tests.web.console import OWNER, PASSWORD
+from tests.web.console import OWNER, PASSWORD, cheap_passwords
 from valorem.app import assemble
 from valorem.engine.audit import Deed
 from valorem.engine.engine import Engine
@@ -142,6 +142,12 @@ class Sandbox:
 
 
 expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def passwords_cost_little() -> Iterator[None]:
+    with cheap_passwords():
+        yield
 
 
 @pytest.fixture(

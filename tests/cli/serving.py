@@ -13,6 +13,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.forking import command
+
 STARTS_WITHIN_S = 90
 STOPS_WITHIN_S = 10
 
@@ -30,15 +32,7 @@ class Running:
         return {**_clean(), "VALOREM_DATA": str(self.folder), "COLUMNS": "160"}
 
     def command(self, *arguments: str, given: str = "") -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "valorem", *arguments],
-            check=False,
-            capture_output=True,
-            text=True,
-            input=given,
-            timeout=120,
-            env=self.environment(),
-        )
+        return command(arguments, self.environment(), given)
 
     def stop(self) -> int:
         """Ask it to end, as an init system would; it has ten seconds."""

@@ -54,6 +54,7 @@ def wait_until_ready(reader: Reader, url: str) -> None:
     raise AssertionError(f"the server did not start:\n{(reader.folder / 'programs.log').read_text()}")
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs_as_it_is_written(
     reader: Reader, port: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

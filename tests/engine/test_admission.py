@@ -47,6 +47,7 @@ def test_meters_without_dimensions_know_no_such_limit(made: Worlds) -> None:
     assert set(world.ingest(*(event(str(i), model=f"m{i}") for i in range(50)))) == {"accepted"}
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_names_and_values_leave_memory_flat(
     made: Worlds, monkeypatch: pytest.MonkeyPatch
 ) -> None:

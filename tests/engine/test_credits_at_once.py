@@ -2,13 +2,11 @@
 # Decimals are compared with plain integers here.
 """Many processes on one account: never is more reserved or used than there is, and a crossing buys once."""
 
-import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from multiprocessing.context import SpawnContext
 from types import SimpleNamespace
 
 import psycopg
@@ -16,6 +14,7 @@ import pytest
 
 from tests.engine.billing import JANUARY, Shops, shops
 from tests.engine.crediting import CREDITS, CreditShop, credit_shop
+from tests.forking import preloaded
 from valorem.core.errors import OverloadedError
 from valorem.core.ledger.recharge import RechargeRule
 from valorem.engine.credits.granting import set_top_up
@@ -83,8 +82,8 @@ def look(url: str, workspace: int) -> int:
         database.close()
 
 
-def pool(context: SpawnContext) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(PROCESSES, mp_context=context)
+def pool() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(PROCESSES, mp_context=preloaded())
 
 
 def shop_with(opened: Shops, amount: int) -> CreditShop:
@@ -98,7 +97,7 @@ def shop_with(opened: Shops, amount: int) -> CreditShop:
 def test_b1_eight_processes_never_overspend(opened: Shops, isolation: str) -> None:
     shop = shop_with(opened, BALANCE)
     url = shop.engine.database.url
-    with pool(multiprocessing.get_context("spawn")) as workers:
+    with pool() as workers:
         futures = [
             workers.submit(spend, url, shop.workspace, worker, isolation) for worker in range(PROCESSES)
         ]
@@ -117,7 +116,7 @@ def test_b16_one_crossing_buys_once_whoever_looks(opened: Shops) -> None:
         set_top_up(tx, "acme", "ai", rule)
     shop.act("acme", "chat", 60, JANUARY)
     url = shop.engine.database.url
-    with pool(multiprocessing.get_context("spawn")) as workers:
+    with pool() as workers:
         futures = [workers.submit(look, url, shop.workspace) for _ in range(PROCESSES)]
         for future in futures:
             future.result(timeout=120)

@@ -98,6 +98,7 @@ def histories(draw: st.DrawFn) -> list[Any]:
     return steps
 
 
+@pytest.mark.slow
 @given(steps=histories())
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_counters_and_archive_agree_whatever_was_exported_when(

@@ -1,16 +1,17 @@
 """Writers are killed in the middle, retried and raced: each crossing is on record once, with its message, or not at all."""
 
-import multiprocessing
 import random
 import signal
 import time
 from datetime import timedelta
+from multiprocessing.synchronize import Event
 
 import psycopg
 import pytest
 
 from tests.engine.billing import call
 from tests.engine.limiting import JANUARY, NOON, doorkeepers
+from tests.forking import preloaded
 from valorem.engine.engine import Engine
 from valorem.engine.ingest import Ingestor
 from valorem.store.postgres.database import Database
@@ -33,8 +34,8 @@ def _sent(customer: int) -> list[bytes]:
     ]
 
 
-def _live(url: str, workspace: int, seed: int) -> None:
-    """Send everything, in an order of its own, until killed."""
+def _live(url: str, workspace: int, seed: int, begun: Event | None = None) -> None:
+    """Send everything, in an order of its own, until killed; says when the first of it is there."""
     database = Database(url, size=4)
     ingestor = Ingestor(Engine(database, lambda: NOON), writers=2)
     chance = random.Random(seed)
@@ -42,26 +43,29 @@ def _live(url: str, workspace: int, seed: int) -> None:
     chance.shuffle(everything)
     for start in range(0, len(everything), 7):
         ingestor.ingest(workspace, everything[start : start + 7])
+        if begun is not None:
+            begun.set()
     ingestor.drain()
     database.close()
 
 
 @pytest.mark.slow
 def test_d1_every_crossing_is_told_once_through_kills_and_rivals(database_url: str) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = preloaded()
     with doorkeepers(database_url) as door:
         for customer in range(CUSTOMERS):
             door.shop.sell(f"c{customer}", "business", start=JANUARY)
-        chance = random.Random()
         killed = 0
         for life in range(KILLS):
+            begun = [context.Event() for _ in range(2)]
             rivals = [
-                context.Process(target=_live, args=(database_url, door.shop.workspace, life * 2 + one))
-                for one in range(2)
+                context.Process(target=_live, args=(database_url, door.shop.workspace, life * 2 + one, told))
+                for one, told in enumerate(begun)
             ]
             for rival in rivals:
                 rival.start()
-            time.sleep(chance.uniform(1.5, 3.0))
+            assert all(each.wait(60) for each in begun)
+            time.sleep(life / KILLS)  # the first are killed at once, the last near their end
             for rival in rivals:
                 rival.kill()
                 rival.join()

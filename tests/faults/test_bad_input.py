@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.api.conftest import World, event, furnished, world  # noqa: F401 - fixtures
+from tests.api.conftest import World, event, furnished, shared_furnished, shared_world, world  # noqa: F401 - fixtures
 from tests.cli.serving import Running, server
 from valorem.api.edge import Edge
 from valorem.api.metrics import Metrics
@@ -64,8 +64,8 @@ def refused(site: World, body: bytes, field: str | None, status: int = 400) -> N
         ("+1", None),
     ],
 )
-def test_numbers_that_are_none(furnished: World, number: str, field: str | None) -> None:  # noqa: F811
-    refused(furnished, event("n", tokens=number), field)
+def test_numbers_that_are_none(shared_furnished: World, number: str, field: str | None) -> None:  # noqa: F811
+    refused(shared_furnished, event("n", tokens=number), field)
 
 
 def test_numbers_that_are_exact(furnished: World) -> None:  # noqa: F811
@@ -95,8 +95,8 @@ def test_numbers_that_are_exact(furnished: World) -> None:  # noqa: F811
         (b"null", None),
     ],
 )
-def test_json_that_is_none(furnished: World, body: bytes, field: str | None) -> None:  # noqa: F811
-    refused(furnished, body, field)
+def test_json_that_is_none(shared_furnished: World, body: bytes, field: str | None) -> None:  # noqa: F811
+    refused(shared_furnished, body, field)
 
 
 @pytest.mark.parametrize(
@@ -129,29 +129,35 @@ def test_json_that_is_none(furnished: World, body: bytes, field: str | None) -> 
         ({"time": "2026-03-10T12:06:00Z"}, "time"),
     ],
 )
-def test_attributes_that_are_not_right(furnished: World, changed: dict[str, Any], field: str | None) -> None:  # noqa: F811
-    refused(furnished, json.dumps(json.loads(event("a")) | changed).encode(), field)
+def test_attributes_that_are_not_right(
+    shared_furnished: World,  # noqa: F811
+    changed: dict[str, Any],
+    field: str | None,
+) -> None:
+    refused(shared_furnished, json.dumps(json.loads(event("a")) | changed).encode(), field)
 
 
-def test_text_is_compared_byte_by_byte(furnished: World) -> None:  # noqa: F811
+def test_text_is_compared_byte_by_byte(shared_furnished: World) -> None:  # noqa: F811
     names = ["\u202eabc", "😀", "é", "e\u0301"]  # right to left, emoji, composed and not
     body = b"\n".join(json.dumps(json.loads(event("a")) | {"id": name}).encode() for name in names)
-    assert furnished.send(body).json()["accepted"] == len(names)
+    assert shared_furnished.send(body).json()["accepted"] == len(names)
     for name in names:
         assert (
-            furnished.get("/v1/events/find", params={"source": "/t", "id": name}).json()["event"]["id"]
+            shared_furnished.get("/v1/events/find", params={"source": "/t", "id": name}).json()["event"]["id"]
             == name
         )
 
 
-def test_many_property_names_are_no_reason_to_break(furnished: World) -> None:  # noqa: F811
+def test_many_property_names_are_no_reason_to_break(shared_furnished: World) -> None:  # noqa: F811
     data = {"tokens": 1, "model": "m", **{f"p{number}": number for number in range(3000)}}
     assert (
-        furnished.send(json.dumps(json.loads(event("p")) | {"data": data}).encode(), SINGLE).status_code
+        shared_furnished.send(
+            json.dumps(json.loads(event("p")) | {"data": data}).encode(), SINGLE
+        ).status_code
         == 200
     )
     data |= {f"q{number}": number for number in range(10_000)}
-    answer = furnished.send(json.dumps(json.loads(event("q")) | {"data": data}).encode(), SINGLE)
+    answer = shared_furnished.send(json.dumps(json.loads(event("q")) | {"data": data}).encode(), SINGLE)
     assert answer.status_code == 400
     assert "bytes" in answer.json()["detail"]
 

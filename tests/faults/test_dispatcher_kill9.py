@@ -1,16 +1,17 @@
 """Dispatchers are killed in the middle of sending: everything committed arrives at least once, under one id for ever."""
 
 import json
-import multiprocessing
 import random
 import signal
 import time
 from datetime import UTC, datetime
 from functools import partial
+from multiprocessing.process import BaseProcess
 
 import pytest
 
 from tests.engine.limiting import JANUARY, NOON, doorkeepers
+from tests.forking import preloaded
 from tests.integrations.receiving import Received, Receiver, receiver
 from valorem.engine import delivery
 from valorem.engine.delivery_loop import Deliverer
@@ -37,7 +38,7 @@ def _deliver(url: str) -> None:
 
 @pytest.mark.slow
 def test_d2_everything_committed_arrives_at_least_once_under_its_own_id(database_url: str) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = preloaded()
     chance = random.Random(7)
 
     def slowly(_: Received) -> tuple[int, dict[str, str], bytes]:
@@ -92,7 +93,7 @@ def _id(one: Received) -> str:
     return one.headers["webhook-id"]
 
 
-def _wait(true: object, dispatcher: multiprocessing.process.BaseProcess) -> None:
+def _wait(true: object, dispatcher: BaseProcess) -> None:
     deadline = time.monotonic() + 40
     while not true():  # type: ignore[operator]
         assert time.monotonic() < deadline

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from tests.engine.ingesting import METERS
-from tests.faults.victim import Senders, Victim, batches, preloaded
+from tests.faults.victim import Senders, Victim, batches
+from tests.forking import preloaded
 from valorem.app import real_now
 from valorem.engine.engine import Engine
 from valorem.engine.meters import activate

@@ -14,7 +14,8 @@ import pytest
 
 from tests.databases import TEMPLATE, Databases
 from tests.engine.ingesting import event
-from tests.faults.victim import Senders, Victim, preloaded
+from tests.faults.victim import Senders, Victim
+from tests.forking import preloaded
 from valorem.store.embedded import EmbeddedPostgres
 from valorem.store.postgres.batches import unpack_lines
 

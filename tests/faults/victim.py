@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import multiprocessing
 import random
 import signal
 import threading
@@ -21,13 +20,6 @@ from valorem.config import Settings
 
 STARTS_WITHIN_S = 60
 THREADS = 3
-
-
-def preloaded() -> ForkServerContext:
-    """Processes that begin with the whole program imported: fifty starts cost fifty times the server alone."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.faults.preloaded"])
-    return context
 
 
 @dataclass

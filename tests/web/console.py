@@ -1,12 +1,17 @@
 """Somebody in front of the console, without a browser: signs in, reads pages, sends their forms."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import unescape
 from typing import Any
 
 import httpx
+import pytest
+from argon2 import PasswordHasher
 
+from valorem.engine import people
 from valorem.engine.audit import Deed
 from valorem.engine.engine import Engine
 from valorem.engine.people import add_person, list_people
@@ -14,6 +19,15 @@ from valorem.engine.sessions import make_link, set_password, set_up
 
 PASSWORD = "correct horse battery"
 OWNER = "olga@example.com"
+
+
+@contextmanager
+def cheap_passwords() -> Iterator[None]:
+    """Hash passwords at the least cost; a full one takes as long as many pages."""
+    least = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(people, "_hasher", least)
+        yield
 
 
 @dataclass

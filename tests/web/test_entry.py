@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from argon2 import Type
 
 from tests.api.conftest import World, furnished, world  # noqa: F401 - fixtures
 from tests.web.console import OWNER, PASSWORD, Console, person_with, sign_in, signed_up, text_of, token_of
@@ -15,6 +16,9 @@ from valorem.engine.people import (
     check_password,
     disable_person,
     list_people,
+)
+from valorem.engine.people import (
+    _hasher as kept_hasher,
 )
 from valorem.engine.sessions import IDLE, check_link, make_link, session_of
 from valorem.web.entry import inside
@@ -201,3 +205,12 @@ def test_a_role_may_do_what_it_says_and_no_more(world: World, role: str, path: s
 def test_a_sign_in_never_leads_elsewhere(to: str) -> None:
     assert inside(to) == ""
     assert inside("/w/one/?q=1") == "/w/one/?q=1"
+
+
+def test_a_password_that_leaks_as_a_hash_is_dear_to_guess() -> None:
+    """At least what OWASP asks of argon2id; the other tests' hashes are cheap."""
+    assert kept_hasher.type is Type.ID
+    assert kept_hasher.memory_cost * kept_hasher.time_cost >= 19 * 1024 * 2
+    hashed = kept_hasher.hash(PASSWORD)
+    assert hashed.startswith("$argon2id$v=19$")
+    assert kept_hasher.verify(hashed, PASSWORD)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from valorem.api.access import Caller, Needs
 from valorem.api.strict_json import StrictRoute
 from valorem.api.wire import Answer, Body, ExactOut, Instant, Name, Page, Text
-from valorem.core.alerts.rules import AlertKind
+from valorem.core.alerts.kinds import AlertKind
 from valorem.engine import alerts, rules
 
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"], route_class=StrictRoute)

@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from valorem.api.wire import Answer
 from valorem.core.errors import OverloadedError
-from valorem.engine.doctor import takes_writes
 from valorem.engine.engine import Engine
 
 router = APIRouter(tags=["health"])
@@ -50,5 +49,5 @@ async def metrics(request: Request) -> Response:
 
 
 def _ask(engine: Engine) -> None:
-    if not takes_writes(engine):
+    if not engine.database.takes_writes():
         raise OverloadedError("the database takes no writes", retry_after_s=5)

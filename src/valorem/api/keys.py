@@ -1,6 +1,6 @@
 """``/v1/keys``: API keys of the caller's workspace."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import ConfigDict, Field
@@ -10,23 +10,10 @@ from valorem.api.access import Caller, Needs
 from valorem.api.strict_json import StrictRoute
 from valorem.api.wire import Answer, Body, Instant, Name, Page
 from valorem.engine import keys
-from valorem.engine.keys import IssuedKey
+from valorem.engine.keys import IssuedKey, Scope
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=StrictRoute)
 Administrator = Annotated[Caller, Depends(Needs("admin"))]
-Scope = Literal[
-    "admin",
-    "events:write",
-    "read",
-    "catalog:write",
-    "customers:write",
-    "invoices:write",
-    "limits:write",
-    "webhooks:write",
-    "outcomes:write",
-    "outcomes:sign",
-    "clock:write",
-]
 
 
 class NewKey(Body):

@@ -7,7 +7,7 @@ import typer
 from valorem.cli.output import Json, cell, say, show_json, table
 from valorem.cli.parameters import Customer, Limit, pairs
 from valorem.cli.session import client_of
-from valorem.core.alerts.rules import AlertKind
+from valorem.core.alerts.kinds import AlertKind
 
 app = typer.Typer(no_args_is_help=True, help="What was crossed, and rules beside those of plans.")
 budgets = typer.Typer(no_args_is_help=True, help="Amounts that use should not pass.")

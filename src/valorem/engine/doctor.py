@@ -12,7 +12,6 @@ from typing import Literal
 import psycopg
 
 from valorem.core.errors import OverloadedError
-from valorem.engine.engine import Engine
 from valorem.store.postgres import condition
 from valorem.store.postgres.condition import Backlog
 from valorem.store.postgres.database import Connection
@@ -80,12 +79,6 @@ def examine(
             )
         )
     return findings
-
-
-def takes_writes(engine: Engine) -> bool:
-    """Whether the database answers, and takes what is written."""
-    with engine.database.system() as connection:
-        return condition.takes_writes(connection)
 
 
 def _clickhouse(url: str) -> Finding:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Literal, get_args
 
 from valorem.core.errors import InvalidInputError, NotFoundError, UnauthorizedError
 from valorem.core.workspace import Workspace
@@ -16,7 +17,7 @@ from valorem.store.postgres.keys import KeyRecord
 from valorem.store.postgres.workspaces import load
 
 #: What a key may do. ``admin`` may do everything.
-SCOPES = (
+Scope = Literal[
     "admin",
     "events:write",
     "read",
@@ -28,7 +29,8 @@ SCOPES = (
     "outcomes:write",
     "outcomes:sign",
     "clock:write",
-)
+]
+SCOPES: tuple[str, ...] = get_args(Scope)
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SECRET_LENGTH = 43  # of 62 letters: 256 bits

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Literal
 
 from argon2 import PasswordHasher
@@ -38,8 +39,6 @@ _FEWEST_LETTERS, _MOST_LETTERS = 10, 1000
 _WINDOW = timedelta(minutes=15)
 _MOST_BY_EMAIL, _MOST_BY_ADDRESS = 10, 50
 _hasher = PasswordHasher()
-#: Checked where nobody has the e-mail address, so that an answer takes as long as for somebody who is there.
-_NOBODY = _hasher.hash("nobody has this password")
 
 
 class TooManyTriesError(UnauthorizedError):
@@ -139,7 +138,7 @@ def check_password(engine: Engine, *, email: str, password: str, address: str) -
                     "too many sign-ins failed", hint="wait a quarter of an hour, then try again"
                 )
         person = people.load_by_email(connection, email)
-    hashed = person.password if person is not None and person.password is not None else _NOBODY
+    hashed = person.password if person is not None and person.password is not None else _nobody()
     right = _verifies(hashed, password[:_MOST_LETTERS])
     with engine.database.system() as connection:
         if person is None or person.password is None or person.disabled_at is not None or not right:
@@ -182,6 +181,12 @@ def person_of(engine: Engine, deed: Deed, *, subject: str, email: str) -> Person
     if person is None or person.subject != subject or person.disabled_at is not None:
         raise UnauthorizedError(f"{email[:254]} may not sign in here", hint="ask an owner to add you")
     return person
+
+
+@cache
+def _nobody() -> str:
+    """Checked where nobody has the e-mail address, so that an answer takes as long as for somebody who is there."""
+    return _hasher.hash("nobody has this password")
 
 
 def _verifies(hashed: str, password: str) -> bool:

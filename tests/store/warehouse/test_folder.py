@@ -79,6 +79,7 @@ def _bound(step: Callable[..., Any], name: str) -> Callable[..., Any]:
     return lambda *args, **kwargs: step(real, *args, **kwargs)
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_step_leaves_the_old_answer_or_the_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

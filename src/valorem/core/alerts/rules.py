@@ -5,13 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from valorem.core.alerts.kinds import AlertKind
 from valorem.core.alerts.thresholds import Threshold, Thresholds
 from valorem.core.entry import Entry, Key
 from valorem.core.units import Share, Span
 
-AlertKind = Literal[
-    "included", "limit", "usage", "spend", "projected", "expiry", "change", "balance", "depletion", "credit_expiry"
-]  # fmt: skip
 _TIMED = frozenset({"expiry", "depletion", "credit_expiry"})
 ReArm = Literal["window", "recovery"]
 

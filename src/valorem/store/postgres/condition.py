@@ -42,11 +42,6 @@ class Backlog:
     contracts: int
 
 
-def takes_writes(connection: Connection) -> bool:
-    """Whether it is no standby and was not told to refuse writes."""
-    return setting(connection, "transaction_read_only") == "off"
-
-
 def setting(connection: Connection, name: str) -> str:
     """The value of one of the server's settings."""
     return str(_one(connection, "SELECT current_setting(%s) AS value", (name,))["value"])

@@ -271,19 +271,21 @@ def store(connection: Connection, row: AccountRow) -> None:
     connection.execute(
         "UPDATE credit_account SET available = %s, held = %s, overage = %s, version = %s, as_of = %s, counted = %s,"
         f" steady_until = %s, standing = %s, stamp = %s, tend_at = %s WHERE {_ACCOUNT}",
-        (
-            row.available,
-            row.held,
-            row.overage,
-            row.version,
-            row.as_of,
-            row.counted,
-            row.steady_until,
-            None if row.standing is None else Jsonb(dict(row.standing)),
-            row.stamp,
-            row.tend_at,
-            *row.place.key,
-        ),
+        (*standing_values(row), row.stamp, row.tend_at, *row.place.key),
+    )
+
+
+def standing_values(row: AccountRow) -> tuple[object, ...]:
+    """What an account stands at, as every statement that writes it names the columns: ``available`` to ``standing``."""
+    return (
+        row.available,
+        row.held,
+        row.overage,
+        row.version,
+        row.as_of,
+        row.counted,
+        row.steady_until,
+        None if row.standing is None else Jsonb(dict(row.standing)),
     )
 
 

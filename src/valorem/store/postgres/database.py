@@ -56,6 +56,15 @@ class Database:
         """Close every connection."""
         self._pool.close()
 
+    def takes_writes(self) -> bool:
+        """Whether the server is no standby and was not told to refuse writes."""
+        with self.system() as connection:
+            row = connection.execute(
+                "SELECT current_setting('transaction_read_only') = 'off' AS takes"
+            ).fetchone()
+        assert row is not None  # a SELECT without a table has one row
+        return bool(row["takes"])
+
     @contextmanager
     def workspace(
         self, workspace: int, *, snapshot: bool = False, read_only: bool = False, turn: Turn | None = None

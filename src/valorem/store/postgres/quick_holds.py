@@ -10,7 +10,7 @@ from valorem.core.ledger.standing import Parts
 from valorem.core.ledger.standing_written import read_parts, write_parts
 from valorem.core.ledger.written import write_workload
 from valorem.store.postgres.alerts import CREDITS
-from valorem.store.postgres.credits import WRITTEN, AccountRow, Place, Written
+from valorem.store.postgres.credits import WRITTEN, AccountRow, Place, Written, standing_values
 from valorem.store.postgres.database import Connection, Row
 from valorem.store.postgres.holds import read_hold
 
@@ -103,7 +103,8 @@ def place_hold(connection: Connection, row: AccountRow, hold: Hold, parts: Parts
             hold.state,
             hold.shortfall,
             Jsonb(write_parts(parts)),
-            *_standing(row),
+            *standing_values(row),
+            *row.place.key,
         ),
     )
     return done.rowcount == 1
@@ -116,7 +117,15 @@ def resolve_hold(connection: Connection, row: AccountRow, hold: Hold) -> bool | 
         Whether anybody watches what the customer's credits come to.
     """
     place = row.place
-    given = (hold.state, hold.resolved_at, hold.settled, *place.key, hold.id, *_standing(row))
+    given = (
+        hold.state,
+        hold.resolved_at,
+        hold.settled,
+        *place.key,
+        hold.id,
+        *standing_values(row),
+        *place.key,
+    )
     done = connection.execute(
         _RESOLVE, (*given, place.part, place.workspace, place.customer, CREDITS)
     ).fetchone()
@@ -127,17 +136,3 @@ def resolve_hold(connection: Connection, row: AccountRow, hold: Hold) -> bool | 
 def _seen(place: Place, row: Row) -> tuple[AccountRow, Written]:
     seen = Written(row["seen_counted"], row["seen_catalog"])
     return AccountRow(place, **{name: row[name] for name in _NAMES}), seen
-
-
-def _standing(row: AccountRow) -> tuple[object, ...]:
-    return (
-        row.available,
-        row.held,
-        row.overage,
-        row.version,
-        row.as_of,
-        row.counted,
-        row.steady_until,
-        None if row.standing is None else Jsonb(dict(row.standing)),
-        *row.place.key,
-    )
