@@ -10,6 +10,7 @@ from valorem.core.billing.settlement import settle_invoice
 from valorem.core.billing.tax_rates import TaxRate
 from valorem.core.billing.taxes import Taxable
 from valorem.core.contracts.proration import Share
+from valorem.core.money import round_money
 from valorem.core.pricing.adjustments import Adjustment, AdjustmentKind, adjust, split_discount
 from valorem.core.pricing.slices import rate_slice, usage_discount
 
@@ -84,7 +85,12 @@ def adjust_allocate(inputs: Inputs) -> Any:
 @adapter("adjust.prorate_minimum", "adjust.prorate_maximum")
 def adjust_prorated_bound(inputs: Inputs) -> Any:
     share = Share(number(inputs["served_days"]), number(inputs["period_days"]), "day")
-    bounds = {key: share.of(number(inputs[key])) for key in ("minimum", "maximum") if key in inputs}
+    currency = str(inputs.get("currency", "USD"))
+    bounds = {
+        key: round_money(share.of(number(inputs[key])), currency)
+        for key in ("minimum", "maximum")
+        if key in inputs
+    }
     return asked(inputs["case"], bounds)
 
 

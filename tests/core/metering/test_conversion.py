@@ -19,6 +19,9 @@ from valorem.core.metering.conversion import Conversion, round_quantity
         ({"divide": 1000, "rounding": "floor"}, 1999, "1.999", 1),
         ({"divide": 1000, "rounding": "half_up"}, 2500, "2.5", 3),
         ({"divide": 1000, "rounding": "half_up"}, -2500, "-2.5", -3),
+        ({"divide": 1000, "rounding": "half_even"}, 2500, "2.5", 2),
+        ({"divide": 1000, "rounding": "half_even"}, 3500, "3.5", 4),
+        ({"divide": 1000, "rounding": "half_even"}, -2500, "-2.5", -2),
         ({"multiply": "1.5"}, "4.2", "6.3", "6.3"),
         ({"rounding": "up", "precision": -2}, "123.456", "123.456", 200),
         ({"rounding": "down", "precision": 2}, "123.456", "123.456", "123.45"),
@@ -32,7 +35,7 @@ def test_cases(conversion, quantity, converted, invoiced):
 
 @given(
     st.decimals(-(10**9), 10**9, places=6, allow_nan=False),
-    st.sampled_from(["up", "down", "half_up"]),
+    st.sampled_from(["up", "down", "half_up", "half_even"]),
     st.integers(-3, 6),
 )
 def test_rounding_stays_within_one_step_on_the_declared_side(quantity, rounding, precision):

@@ -1,7 +1,7 @@
 """Unit conversion: from what a meter counts to what is invoiced, exactly, with one declared rounding."""
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -10,9 +10,14 @@ from valorem.core.entry import Entry
 from valorem.core.numbers import EXACT, ONE, exact
 from valorem.core.units import Amount
 
-Rounding = Literal["none", "up", "down", "half_up"]
+Rounding = Literal["none", "up", "down", "half_up", "half_even"]
 _ALIASES = {"ceiling": "up", "ceil": "up", "floor": "down", "round": "half_up", None: "none"}
-_ROUNDINGS = {"up": ROUND_CEILING, "down": ROUND_FLOOR, "half_up": ROUND_HALF_UP}
+_ROUNDINGS = {
+    "up": ROUND_CEILING,
+    "down": ROUND_FLOOR,
+    "half_up": ROUND_HALF_UP,
+    "half_even": ROUND_HALF_EVEN,
+}
 
 
 def _rounding(name: object) -> object:
@@ -31,7 +36,8 @@ class Conversion(Entry):
     """Multiplies or divides an aggregated quantity, then rounds it.
 
     ``up`` (also ``ceiling``) rounds towards plus infinity, ``down`` (``floor``) towards minus infinity, ``half_up`` half
-    away from zero. A negative precision rounds before the point: -2 to whole hundreds. With neither factor it only rounds.
+    away from zero, ``half_even`` half to the even neighbour. A negative precision rounds before the point: -2 to whole
+    hundreds. With neither factor it only rounds.
     """
 
     multiply: Amount | None = None
