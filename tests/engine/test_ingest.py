@@ -12,6 +12,7 @@ from valorem.core.errors import InvalidInputError, NotFoundError, OverloadedErro
 from valorem.core.limits import DAY_S, Limits
 from valorem.core.metering.meter import Meter
 from valorem.engine import recording
+from valorem.engine.audit import list_audit, verify_audit
 from valorem.engine.ingest import Ingestor
 from valorem.store.postgres import ingest as store
 from valorem.store.postgres import recorded
@@ -23,7 +24,7 @@ def made(module_database_url: str) -> Iterator[Worlds]:
         yield found
 
 
-def test_each_item_has_its_own_result_and_a_bad_one_spoils_nothing(made: Worlds) -> None:
+def test_a8_each_item_has_its_own_result_and_a_bad_one_spoils_nothing(made: Worlds) -> None:
     world = made.new()
     broken = InvalidInputError("an event is missing between two commas")
     raws: list[bytes | InvalidInputError] = [
@@ -52,7 +53,7 @@ def test_each_item_has_its_own_result_and_a_bad_one_spoils_nothing(made: Worlds)
     world.prove()
 
 
-def test_a_whole_batch_sent_again_counts_nothing(made: Worlds) -> None:
+def test_a4_a8_a_whole_batch_sent_again_counts_nothing(made: Worlds) -> None:
     world = made.new()
     raws = [event(str(i), i) for i in range(1000)]
     raws[500] = event("500", "x")
@@ -65,7 +66,7 @@ def test_a_whole_batch_sent_again_counts_nothing(made: Worlds) -> None:
     world.prove()
 
 
-def test_the_first_event_of_an_identity_stays(made: Worlds) -> None:
+def test_a5_the_first_event_of_an_identity_stays(made: Worlds) -> None:
     world = made.new()
     assert world.ingest(event("1", 5)) == ["accepted"]
     assert world.ingest(event("1", 6)) == ["conflict"]
@@ -74,6 +75,23 @@ def test_the_first_event_of_an_identity_stays(made: Worlds) -> None:
     assert world.ingest(event("1", 6), event("1", 5)) == ["conflict", "duplicate"]
     assert world.read(2)[("small",)].total == 5
     assert world.count("bob") == 0
+
+
+def test_a5_a_conflict_leaves_an_entry_in_the_audit_log(made: Worlds) -> None:
+    world = made.new()
+    world.ingest(event("1", 5), event("2", 5))
+    world.ingest(event("1", 6), event("2", 5), event("3", 5), event("2", 7))
+    with world.engine.transaction(world.workspace) as tx:
+        (entry,) = list_audit(tx.connection, world.workspace)
+        assert verify_audit(tx.connection, world.workspace).broken_at is None
+    assert (entry.deed.actor, entry.deed.action, entry.deed.object) == (
+        "ingest",
+        "events.conflict",
+        "2 refused",
+    )
+    assert entry.deed.after == {
+        "events": [{"source": "/app", "id": name, "subject": "ada"} for name in ("1", "2")]
+    }
 
 
 def test_a_number_written_another_way_is_the_same_fact(made: Worlds) -> None:
@@ -86,7 +104,7 @@ def test_a_number_written_another_way_is_the_same_fact(made: Worlds) -> None:
     ("one", "other"),
     [(("a-b", "c"), ("a", "b-c")), (("a", "\u00e9"), ("a", "e\u0301")), (("a\x1fb", "c"), ("a", "b\x1fc"))],
 )
-def test_sources_and_ids_never_run_together(
+def test_a6_sources_and_ids_never_run_together(
     made: Worlds, one: tuple[str, str], other: tuple[str, str]
 ) -> None:
     world = made.new()
@@ -94,7 +112,7 @@ def test_sources_and_ids_never_run_together(
     assert world.ingest(*raws) == ["accepted", "accepted"]
 
 
-def test_workspaces_are_sealed(made: Worlds) -> None:
+def test_a6_workspaces_are_sealed(made: Worlds) -> None:
     one, other = made.new(), made.new()
     assert one.ingest(event("1")) == ["accepted"]
     assert other.ingest(event("1", 9)) == ["accepted"]
@@ -112,7 +130,7 @@ def test_an_unknown_workspace_is_said_to_be_unknown(made: Worlds) -> None:
     ("offset_s", "status"),
     [(-35 * DAY_S - 1, "rejected"), (-35 * DAY_S, "accepted"), (300, "accepted"), (301, "rejected")],
 )
-def test_the_accept_window_is_exact(made: Worlds, offset_s: int, status: str) -> None:
+def test_a7_a16_the_accept_window_is_exact(made: Worlds, offset_s: int, status: str) -> None:
     world = made.new()
     result = made.ingestor.ingest(world.workspace, [event("1", at=NOW + timedelta(seconds=offset_s))])[0]
     assert result.status == status
@@ -122,7 +140,7 @@ def test_the_accept_window_is_exact(made: Worlds, offset_s: int, status: str) ->
 
 
 @pytest.mark.parametrize("days", [34, 35, 36, 39, 40, 41, 42, 80])
-def test_a_retry_never_counts_twice_however_late(database_url: str, days: int) -> None:
+def test_a7_a_retry_never_counts_twice_however_late(database_url: str, days: int) -> None:
     """Keys are forgotten only after their events are refused as too old."""
     with worlds(database_url) as made:
         world = made.new()
@@ -211,7 +229,7 @@ def test_line_breaks_inside_an_event_do_not_cut_it(made: Worlds) -> None:
     world.prove()
 
 
-def test_threads_that_send_the_same_events_count_them_once(made: Worlds) -> None:
+def test_a4_threads_that_send_the_same_events_count_them_once(made: Worlds) -> None:
     world = made.new()
     raws = [event(str(i), i, subject=f"s{i % 7}") for i in range(400)]
     accepted: list[int] = []
@@ -238,7 +256,7 @@ def test_threads_that_send_the_same_events_count_them_once(made: Worlds) -> None
     world.prove()
 
 
-def test_two_engines_on_one_database_count_once(module_database_url: str, made: Worlds) -> None:
+def test_a4_two_engines_on_one_database_count_once(module_database_url: str, made: Worlds) -> None:
     world = made.new()
     other = Ingestor(made.engine, writers=1)
     try:

@@ -64,11 +64,11 @@ def refused(site: World, body: bytes, field: str | None, status: int = 400) -> N
         ("+1", None),
     ],
 )
-def test_numbers_that_are_none(shared_furnished: World, number: str, field: str | None) -> None:  # noqa: F811
+def test_a9_a10_a11_numbers_that_are_none(shared_furnished: World, number: str, field: str | None) -> None:  # noqa: F811
     refused(shared_furnished, event("n", tokens=number), field)
 
 
-def test_numbers_that_are_exact(furnished: World) -> None:  # noqa: F811
+def test_a9_numbers_that_are_exact(furnished: World) -> None:  # noqa: F811
     numbers = ["-0", "-5", "0.1", "0.2", '"0.3"', "123456789012345678", "1.5e3"]
     body = b"\n".join(event(f"x{place}", tokens=number) for place, number in enumerate(numbers))
     assert furnished.send(body).json()["accepted"] == len(numbers)
@@ -95,7 +95,7 @@ def test_numbers_that_are_exact(furnished: World) -> None:  # noqa: F811
         (b"null", None),
     ],
 )
-def test_json_that_is_none(shared_furnished: World, body: bytes, field: str | None) -> None:  # noqa: F811
+def test_a12_json_that_is_none(shared_furnished: World, body: bytes, field: str | None) -> None:  # noqa: F811
     refused(shared_furnished, body, field)
 
 
@@ -129,7 +129,7 @@ def test_json_that_is_none(shared_furnished: World, body: bytes, field: str | No
         ({"time": "2026-03-10T12:06:00Z"}, "time"),
     ],
 )
-def test_attributes_that_are_not_right(
+def test_a13_a16_a17_attributes_that_are_not_right(
     shared_furnished: World,  # noqa: F811
     changed: dict[str, Any],
     field: str | None,
@@ -137,7 +137,7 @@ def test_attributes_that_are_not_right(
     refused(shared_furnished, json.dumps(json.loads(event("a")) | changed).encode(), field)
 
 
-def test_text_is_compared_byte_by_byte(shared_furnished: World) -> None:  # noqa: F811
+def test_a13_text_is_compared_byte_by_byte(shared_furnished: World) -> None:  # noqa: F811
     names = ["\u202eabc", "😀", "é", "e\u0301"]  # right to left, emoji, composed and not
     body = b"\n".join(json.dumps(json.loads(event("a")) | {"id": name}).encode() for name in names)
     assert shared_furnished.send(body).json()["accepted"] == len(names)
@@ -148,7 +148,7 @@ def test_text_is_compared_byte_by_byte(shared_furnished: World) -> None:  # noqa
         )
 
 
-def test_many_property_names_are_no_reason_to_break(shared_furnished: World) -> None:  # noqa: F811
+def test_a15_many_property_names_are_no_reason_to_break(shared_furnished: World) -> None:  # noqa: F811
     data = {"tokens": 1, "model": "m", **{f"p{number}": number for number in range(3000)}}
     assert (
         shared_furnished.send(
@@ -162,7 +162,7 @@ def test_many_property_names_are_no_reason_to_break(shared_furnished: World) -> 
     assert "bytes" in answer.json()["detail"]
 
 
-def test_a_body_that_pauses_is_given_up() -> None:
+def test_a14_a_body_that_pauses_is_given_up() -> None:
     async def never_called(*_: object) -> None:
         raise AssertionError("the application must not see half a body")
 
@@ -224,7 +224,7 @@ def chunk(body: bytes) -> bytes:
     return f"{len(body):x}\r\n".encode() + body + b"\r\n"
 
 
-def test_a_gigabyte_without_a_length_is_stopped_early(site: Running) -> None:
+def test_a14_a_gigabyte_without_a_length_is_stopped_early(site: Running) -> None:
     process = psutil.Process(site.process.pid)
     before = process.memory_info().rss
     mebibyte = chunk(b" " * 1024**2)
@@ -233,12 +233,12 @@ def test_a_gigabyte_without_a_length_is_stopped_early(site: Running) -> None:
     assert process.memory_info().rss - before < 200 * 1024**2
 
 
-def test_a_gigabyte_that_is_announced_is_not_read(site: Running) -> None:
+def test_a14_a_gigabyte_that_is_announced_is_not_read(site: Running) -> None:
     begin = head(site, "Content-Type: application/x-ndjson", f"Content-Length: {1024**3}")
     assert b" 413 " in converse(site, begin, lambda _: b" " * 65536, 16_384).split(b"\r\n")[0]
 
 
-def test_a_bomb_costs_no_memory(site: Running) -> None:
+def test_a14_a_bomb_costs_no_memory(site: Running) -> None:
     process = psutil.Process(site.process.pid)
     before = process.memory_info().rss
     bomb = gzip.compress(b" " * 100 * 1024**2)
@@ -248,7 +248,7 @@ def test_a_bomb_costs_no_memory(site: Running) -> None:
 
 
 @pytest.mark.slow
-def test_a_head_that_dribbles_is_closed(site: Running) -> None:
+def test_a14_a_head_that_dribbles_is_closed(site: Running) -> None:
     assert converse(site, b"POST /v1/events HTTP/1.1\r\nHost: x\r\nX-Slow: ", lambda _: b"", 0) == b""
 
 

@@ -17,7 +17,7 @@ def flushes(server: EmbeddedPostgres) -> int:
         return int(row[0] or 0)
 
 
-def test_each_acknowledgement_follows_a_flush(tmp_path: Path) -> None:
+def test_a2_each_acknowledgement_follows_a_flush(tmp_path: Path) -> None:
     batches = 25
     with EmbeddedPostgres(tmp_path) as server:
         upgrade(server.url)

@@ -24,7 +24,7 @@ KILLS = 50
 
 
 @pytest.mark.slow
-def test_every_acknowledged_event_survives_the_server_and_counts_once(
+def test_a1_a3_every_acknowledged_event_survives_the_server_and_counts_once(
     database_url: str, tmp_path: Path
 ) -> None:
     context = preloaded()

@@ -27,10 +27,11 @@ from psycopg.errors import (
 from valorem.core.errors import InvalidInputError, OverloadedError
 from valorem.engine import recording
 from valorem.engine.admission import Admission
+from valorem.engine.audit import Deed, record
 from valorem.engine.engine import Engine
 from valorem.engine.meters import Meters, load_meters
 from valorem.engine.recording import Candidate, RecordedBeforeError
-from valorem.engine.results import ItemResult, RefusedError
+from valorem.engine.results import CONFLICT, ItemResult, RefusedError
 from valorem.store.postgres import ingest as store
 from valorem.store.postgres import meters as meter_store
 from valorem.store.postgres import workspaces
@@ -48,6 +49,8 @@ _PAUSE_S = 0.05
 #: A second transaction beside one that commits is worth its cost for this many events, or after this long.
 _WORTH_EVENTS = 250
 _TOGETHER_S = 0.02
+#: Of events that an entry of the audit log is about.
+_MOST_NAMED = 20
 _AWAY = "the database is not available; send the same events again, none will count twice"
 
 
@@ -312,20 +315,37 @@ class Writer:
         meters, limits = self._meters[batch.workspace], self._engine.limits
         try:
             with store.transaction(connection, batch.workspace):
-                settled = iter(
+                settled = (
                     recording.record(connection, batch.workspace, now, meters, batch.id, candidates, limits)
                     if candidates
-                    else ()
+                    else []
                 )
-                batch.results = [next(settled) if isinstance(one, Candidate) else one for one in prepared]
+                results = iter(settled)
+                batch.results = [next(results) if isinstance(one, Candidate) else one for one in prepared]
                 if batch.beside is not None:
                     batch.beside(connection, batch.results)
+                self._note_conflicts(connection, batch.workspace, candidates, settled)
         except RefusedError as error:
             prepared[:] = [
                 error.refused.get(one.key, one) if isinstance(one, Candidate) else one for one in prepared
             ]
             return False
         return True
+
+    def _note_conflicts(
+        self,
+        connection: Connection,
+        workspace: int,
+        candidates: Sequence[Candidate],
+        settled: Sequence[ItemResult],
+    ) -> None:
+        """Write to the audit log which events tried to be another than the one of their source and id."""
+        if CONFLICT not in settled:
+            return
+        found = [one.event for one, result in zip(candidates, settled, strict=True) if result is CONFLICT]
+        named = [{"source": one.source, "id": one.id, "subject": one.subject} for one in found[:_MOST_NAMED]]
+        deed = Deed("ingest", "events.conflict", f"{len(found)} refused", after={"events": named})
+        record(connection, workspace, deed, self._engine.real_now())
 
     def _admitted(
         self, connection: Connection, workspace: int, prepared: list[Candidate | ItemResult]
