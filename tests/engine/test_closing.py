@@ -324,3 +324,21 @@ def test_a_term_renews_by_itself_and_says_so_or_ends_the_contract(market: Shops)
         (runs_on.id, "2026-07-01"),
     ]
     assert max(each.index for each in shop.headers(contract=ends.id)) == 2  # and no usage to close
+
+
+def test_c16_a_sandbox_that_is_moved_on_touches_no_other_workspace(market: Shops) -> None:
+    moved, beside = market.open(), market.open()
+    for shop in (moved, beside):
+        shop.sell("ada", "team")
+        shop.use("ada", 20, JANUARY)
+
+    def seen(shop: Shop) -> object:
+        with shop.engine.transaction(shop.workspace) as tx:
+            contracts = tx.connection.execute("SELECT id, next_index, next_at FROM contract").fetchall()
+            return tx.now, contracts, shop.headers()
+
+    before, real = seen(beside), beside.engine.real_now()
+    moved.go(MARCH + HOUR)
+    assert len(moved.headers(status="finalised")) == 3
+    assert seen(beside) == before
+    assert beside.engine.real_now() == real

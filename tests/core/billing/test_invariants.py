@@ -1,10 +1,19 @@
 """Invariants of money and time, each by its number in the list of what must always hold.
 
-C8 prices are those in force at the event's time · C11 anchors are kept and parts sum to the whole · C12 a hundred changes in
-one day neither overlap nor explode. C15, that a preview is what then happens, is held against the engine in
-tests/engine/test_contract_changes.py.
+C1 one invoice, one number, whoever else closes or dies: tests/engine/test_closing.py (many sides at once) and
+test_closing_killed.py (at every statement). C2 lines, taxes and credits sum, in currencies of 0 to 4 decimals:
+test_taxes.py, test_credit_notes.py, tests/core/pricing/test_pipeline.py. C3 numbers without a gap: as C1. C4 what is final
+stays: tests/engine/test_settling.py (the app's own role cannot change it; notes never pass the invoice). C5 late events once:
+tests/engine/test_late_usage.py (closing races with ingest). C6 the difference of the whole, against an oracle:
+test_invoices.py. C7 any order gives the same invoice: test_invoices.py, tests/engine/test_closing.py. C8 here. C9 edges of
+tiers, packages, bounds: tests/core/pricing/test_models.py, and splitting an event here. C10 every zone's days tile:
+tests/core/test_periods.py. C11, C12, C13 here. C14 a provider that loses, repeats and reorders:
+tests/engine/test_collecting.py and tests/integrations/test_stripe.py over HTTP. C15 a preview is what then happens:
+tests/engine/test_contract_changes.py. C16 a sandbox's clock: tests/engine/test_closing.py.
 """
 
+import tracemalloc
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -13,7 +22,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.billing.make import contract, utc
+from valorem.core.billing.canonical import canonical_bytes, read_invoice
 from valorem.core.billing.charges import period_charges
+from valorem.core.billing.draft import draft_invoice
+from valorem.core.billing.invoice import Invoice, Line
 from valorem.core.billing.needs import usage_needs
 from valorem.core.billing.schedule import contract_boundary, contract_period
 from valorem.core.billing.terms import terms_of
@@ -26,6 +38,7 @@ from valorem.core.metering.measured import Measured
 from valorem.core.periods import Cadence
 
 D = Decimal
+_MANY = 300
 CATALOG = """
 plan: team
 name: Team
@@ -142,3 +155,69 @@ def test_c12_a_hundred_changes_in_one_day_park_the_contract_and_bill_one_level()
     assert len(lines) <= 2
     names = [line.charge for line in lines]
     assert len(set(names)) == len(names)
+
+
+TIERED = "{model: graduated, included: 3, tiers: [{up_to: 10, unit: 2}, {up_to: 20, unit: 1.5}, {unit: 1}]}"
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    price=st.sampled_from(
+        (
+            TIERED,
+            TIERED.replace("graduated", "volume"),
+            "{model: package, size: 7, amount: 5}",
+            "{model: per_unit, amount: 2, minimum: 20, maximum: 50}",
+        )
+    ),
+    quantities=st.lists(st.integers(0, 25), min_size=1, max_size=4),
+    cut=st.integers(0, 25),
+)
+def test_c9_splitting_use_in_two_never_changes_the_sum(price: str, quantities: list[int], cut: int) -> None:
+    terms = terms_of(contract("2026-01-01"), catalog(price))
+    period = contract_period(terms.contract, 0)
+    assert period is not None
+    (need,) = usage_needs(terms, period)
+
+    def charged(parts: list[int]) -> Decimal:
+        measured = [Measured({}, D(part), 1) for part in parts]
+        whole = [Measured({}, sum((each.quantity for each in measured), D(0)), len(measured))]
+        lines = period_charges(terms, period, {need.key: [whole]}).lines
+        return sum((line.amount for line in lines if line.kind == "usage"), D(0))
+
+    first, *rest = quantities
+    assert charged([min(cut, first), first - min(cut, first), *rest]) == charged(quantities)
+
+
+def test_c13_an_invoice_of_nothing_of_less_than_nothing_and_of_very_many_lines() -> None:
+    rates = "{model: matrix, rates: [{region: a, amount: 1}], default: {amount: 0.01}}"
+    files = {
+        "meters/calls.yaml": "{meter: calls, event: call, aggregate: count, dimensions: {region: data.r}}",
+        "plans/team.yaml": CATALOG.replace("PRICE", rates),
+    }
+    terms = terms_of(contract("2026-01-01"), parse_catalog(files))
+    period = contract_period(terms.contract, 0)
+    assert period is not None
+    (need,) = usage_needs(terms, period)
+
+    def drafted(regions: int, billed: Sequence[Line] = ()) -> Invoice:
+        used = [Measured({"region": f"r{number}"}, D(100), 1) for number in range(regions)]
+        return draft_invoice(terms, 1, {0: {need.key: [used]}}, billed)
+
+    assert drafted(0).total == 0
+    many = drafted(_MANY)
+    assert len(many.lines) == _MANY
+    assert many.total == sum(line.amount for line in many.lines) == _MANY
+    assert read_invoice(canonical_bytes(many)) == many
+    back = drafted(0, many.lines)  # everything was voided after it was billed
+    assert back.total == -_MANY
+
+    def peak(regions: int) -> int:
+        tracemalloc.start()
+        try:
+            canonical_bytes(drafted(regions))
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(_MANY) < 6 * peak(_MANY // 4)  # in step with its lines, and no faster
