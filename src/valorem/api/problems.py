@@ -160,10 +160,21 @@ def _said(error: Mapping[str, Any]) -> str:
         return "may not be empty"
     if error["type"] in ("too_long", "string_too_long") and isinstance(given, str):
         return f"has {len(given):,} characters, {context['max_length']:,} at most are kept"
-    return _plainly(str(error["msg"]))
+    return _SHAPES.get(str(error["type"])) or _plainly(str(error["msg"]))
+
+
+#: What is expected, where something of another kind was sent.
+_SHAPES = {
+    "model_attributes_type": "expects an object: {…}",
+    "model_type": "expects an object: {…}",
+    "dict_type": "expects an object: {…}",
+    "list_type": "expects a list: […]",
+    "tuple_type": "expects a list: […]",
+}
 
 
 def _plainly(message: str) -> str:
+    message = message.removeprefix("Value error, ")
     return {
         "Field required": "is missing",
         "Extra inputs are not permitted": "is not known here",
