@@ -250,3 +250,17 @@ def test_a_contract_is_changed_previewed_and_told(site: Running, tmp_path: Path)
     moved = site.command("catalog", "migrate", "again", "--plan", "team", "--preview")
     assert moved.returncode == 0
     assert "would move" in moved.stdout
+
+
+def test_sources_say_what_is_missing_and_the_way_out(site: Running) -> None:
+    none = site.command("sources", "list")
+    assert (none.returncode, "a file below sources/" in none.stdout + none.stderr) == (0, True)
+    empty = site.command("sources", "secret", "signing", given="\n")
+    assert empty.returncode == 1
+    assert "an empty text is no secret" in empty.stderr
+    kept = site.command("sources", "secret", "signing", given="s3cret\n")
+    assert kept.returncode == 0, kept.stderr
+    named = json.loads(site.command("sources", "secrets", "--json").stdout)
+    assert [each["name"] for each in named["items"]] == ["signing"]
+    nobody = site.command("sources", "poll", "nobody")
+    assert (nobody.returncode, "→" in nobody.stderr) == (1, True)

@@ -12,7 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
+from uuid import UUID
 
+import psycopg
 import pytest
 
 from tests.engine.billing import shops
@@ -269,6 +271,48 @@ def test_a_table_with_decimals_late_rows_and_deletions(opened: Offices, tmp_path
     office.clock[0] += timedelta(hours=2)
     poll_source(office.taker, office.workspace, "ledger")
     assert set(office.orders()) == {"0", "1", "3", "4", "5", "9"}
+
+
+def test_a_table_of_postgres_with_its_own_types(opened: Offices, module_database_url: str) -> None:
+    url = module_database_url.replace("postgresql+psycopg://", "postgresql://")
+    with psycopg.connect(url) as database:
+        database.execute("CREATE SCHEMA elsewhere")
+        database.execute(
+            "CREATE TABLE elsewhere.spend (id uuid PRIMARY KEY, s text, at timestamptz, changed timestamptz, amount numeric)"
+        )
+        for n in range(5):
+            database.execute(
+                "INSERT INTO elsewhere.spend VALUES (%s, 'acme', '2026-03-01T01:00:00+01:00', %s, %s)",
+                (
+                    UUID(int=n),
+                    f"2026-03-05T10:0{n}:00.123456Z",
+                    Decimal("123456789012345678.123456789012") + n,
+                ),
+            )
+    office = opened.open(
+        {
+            "sources/ledger.yaml": "source: ledger\npoll: {kind: sql_database, secret: ledger, table: spend,"
+            " schema: elsewhere, rows: 2, all_every: 1 hour, since: {at: changed, overlap: 10 minutes}}\n"
+            "map:\n- {event: order.paid, meaning: fact, key: data.id, version: data.changed, time: data.at,"
+            " subject: data.s, data: {order: data.id, amount: data.amount}}\n"
+        }
+    )
+    with office.engine.transaction(office.workspace) as tx:
+        set_secret(tx, "ledger", url)
+    poll_source(office.taker, office.workspace, "ledger")
+    amount = Decimal("123456789012345678.123456789012")
+    assert office.orders() == {str(UUID(int=n)): ("acme", amount + n) for n in range(5)}
+    with psycopg.connect(url) as database:
+        database.execute(
+            "UPDATE elsewhere.spend SET amount = 7.5, changed = '2026-03-05T11:00:00Z' WHERE id = %s",
+            (UUID(int=1),),
+        )
+        database.execute("DELETE FROM elsewhere.spend WHERE id = %s", (UUID(int=2),))
+    poll_source(office.taker, office.workspace, "ledger")
+    assert office.orders()[str(UUID(int=1))] == ("acme", Decimal("7.5"))
+    office.clock[0] += timedelta(hours=2)
+    poll_source(office.taker, office.workspace, "ledger")
+    assert set(office.orders()) == {str(UUID(int=n)) for n in (0, 1, 3, 4)}
 
 
 def test_a_source_that_changed_its_form_is_told_and_nothing_is_lost(opened: Offices) -> None:

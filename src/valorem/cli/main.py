@@ -144,7 +144,7 @@ def run(machine: Machine, arguments: list[str] | None = None) -> int:
 def _way_out(error: ApiError) -> str | None:
     if error.status == 401:
         return "set VALOREM_API_KEY to a key that is not revoked or expired"
-    if error.status >= 500 and error.request_id:
+    if error.status >= 500 and error.request_id and not error.hint:
         return f"look for request {error.request_id} in the server's log"
     return error.hint
 

@@ -34,6 +34,9 @@ def freshness(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         show_json(page)
         return
+    if not page.items:
+        say("no source: a file below sources/ of the catalog makes one", "dim")
+        return
     table(
         ("source", "kind", "fresh", "behind", "last event", "read", "events", "parked", "problem"),
         [
@@ -151,6 +154,9 @@ def parked(
     if as_json:
         show_json(page)
         return
+    if not page.items:
+        say(f"every record of {source} could be read", "dim")
+        return
     table(
         ("record", "rule", "field", "reason", "since", "tries"),
         [
@@ -185,6 +191,12 @@ def secret(
         say(f"{name} is forgotten")
         return
     given = getpass(f"{name}: ") if sys.stdin.isatty() else sys.stdin.read().rstrip("\r\n")
+    if not given:
+        raise InvalidInputError(
+            "an empty text is no secret",
+            field="secret",
+            hint="write it, pipe it in, or take it away: --forget",
+        )
     client.set_source_secret(name, given)
     say(f"{name} is kept, sealed")
 
@@ -195,6 +207,9 @@ def secrets(context: typer.Context, as_json: Json = False) -> None:
     page = client_of(context).list_source_secrets()
     if as_json:
         show_json(page)
+        return
+    if not page.items:
+        say("no secret is kept: valorem sources secret NAME", "dim")
         return
     table(("name", "set"), [(one.name, one.set_at) for one in page.items])
 
