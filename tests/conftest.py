@@ -15,10 +15,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.databases import Databases, Server
 from valorem.store.embedded import EmbeddedPostgres
 
+# On a machine that others use as well, slow generation says nothing about the test.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 INSTALLED = Path("/usr/lib/postgresql")
 # The tests look at what is written, not at whether it survives a power cut; those that pull the plug start their own.
 FOR_TESTS = {"shared_buffers": "128MB", "max_wal_size": "512MB", "fsync": "off", "full_page_writes": "off"}

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
 from time import monotonic, sleep
 from typing import Any
 
@@ -16,6 +15,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from tests.engine.limiting import JANUARY, NOON, Doorkeeper, doorkeepers
 from tests.integrations.receiving import Received, Receiver, receiver
+from tests.standins.mail_server import mail_server
 from valorem.core.delivery.schedule import SCHEDULE_S
 from valorem.engine.delivery import LEASE, Leased, Outcome, Sender, settle, take
 from valorem.engine.delivery_loop import Deliverer
@@ -246,33 +246,32 @@ def test_d1_a_crossing_and_its_message_stand_together_or_not_at_all(door):
     assert len(told) == 2
 
 
-def test_mail_is_sent_as_text(monkeypatch, door):
-    sent: list[EmailMessage] = []
-
-    class Smtp:
-        def __init__(self, host: str, port: int, **_: object) -> None:
-            self.where = (host, port)
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-        def send_message(self, mail: EmailMessage) -> None:
-            sent.append(mail)
-
-    monkeypatch.setattr("smtplib.SMTP", Smtp)
+def test_mail_reaches_a_mail_server_at_once_as_a_digest_and_a_refusal_is_tried_again(door):
     with door.shop.engine.transaction(door.shop.workspace) as tx:
-        create_endpoint(tx, kind="email", address="ops@example.com")
-    cross(door)
-    (leased,) = take(door.shop.engine, door.shop.workspace, {})
-    sender = EmailSender(parse_smtp_url("smtp://127.0.0.1:2525"), "billing@example.com")
-    outcome = _run(sender.send(leased.outgoing, door.shop.engine.real_now()))
-    assert outcome.error is None
-    (mail,) = sent
-    assert mail["To"] == "ops@example.com"
-    assert "80% reached" in mail["Subject"]
+        create_endpoint(tx, kind="email", address="ops@example.com", topics=["alert.*"])
+        create_endpoint(tx, kind="email", address="boss@example.com", topics=["alert.*"], digest="hourly")
+        gone = create_endpoint(tx, kind="email", address="gone@example.com", topics=["alert.*"])
+    cross(door, 10)
+    later = Engine(door.shop.engine.database, lambda: door.shop.engine.real_now() + timedelta(hours=1))
+    with mail_server() as server:
+        server.refuses.add("gone@")
+        sender = EmailSender(parse_smtp_url(f"smtp://127.0.0.1:{server.port}"), "billing@example.com")
+        for engine in (door.shop.engine, later):
+            for leased in take(engine, door.shop.workspace, {}):
+                settle(engine, leased, _run(sender.send(leased.outgoing, engine.real_now())), 0.5)
+    to_ops, to_boss = (
+        [mail for mail in server.mails if mail["To"] == f"{who}@example.com"] for who in ("ops", "boss")
+    )
+    told = [notice["payload"]["text"] for notice in door.notices("alert.crossed")]
+    assert len(told) == len(to_ops) == 2
+    assert all(any(text in mail["Subject"] for mail in to_ops) for text in told)
+    (digest,) = to_boss
+    body = digest.get_content()
+    assert "80% reached" in body
+    assert "100% reached" in body
+    assert digest["From"] == "billing@example.com"
+    assert {one.status for one in _attempts(door, gone)} == {None}
+    assert all("SMTPRecipientsRefused" in (one.error or "") for one in _attempts(door, gone))
 
 
 def _run(sending: Coroutine[Any, Any, Outcome]) -> Outcome:

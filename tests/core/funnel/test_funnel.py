@@ -67,6 +67,7 @@ def test_the_report_reads_the_same_in_both_forms_and_escapes_what_people_wrote()
     assert "a\\|b" in text
     for form in (page, text):
         assert "first success" in form
-        assert "38.5 USD" in form
+        assert "38.50 USD" in form
+        assert "0.00 USD" in form
         assert "not known" in form
         assert "2026-01-05 to 2026-01-11" in form

@@ -7,7 +7,12 @@ from decimal import Decimal
 from html import escape
 
 from valorem.core.funnel.journeys import NAMES, Funnel
-from valorem.core.numbers import plain
+from valorem.core.money import minor_digits
+from valorem.core.numbers import ONE, exact, plain
+from valorem.core.time import QUARTER_HOUR_S
+
+#: Use is known to the quarter hour, so nothing shorter is told apart.
+_GRAIN = timedelta(seconds=QUARTER_HOUR_S)
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a2e}"
@@ -162,7 +167,7 @@ def _tables(report: WeeklyReport) -> Sequence[_Table]:
                     NAMES[one.step],
                     str(one.customers),
                     _share(one.share),
-                    _time(one.median_from_start),
+                    "—" if one.step == "signed_up" else _time(one.median_from_start),
                     str(one.stalled),
                 )
                 for one in report.funnel.steps
@@ -214,8 +219,14 @@ def _counts(counts: dict[str, int]) -> tuple[tuple[str, ...], ...]:
     return tuple((name, str(count)) for name, count in counts.items())
 
 
+@exact
 def _money(amount: Decimal | None, currency: str) -> str:
-    return "not known" if amount is None else f"{plain(amount)} {currency}"
+    if amount is None:
+        return "not known"
+    cent = ONE.scaleb(
+        -minor_digits(currency)
+    )  # finer amounts, as of a cost by the unit, stay as fine as they are
+    return f"{plain(amount) if amount % cent else f'{amount.quantize(cent):f}'} {currency}"
 
 
 def _share(share: Decimal) -> str:
@@ -225,6 +236,8 @@ def _share(share: Decimal) -> str:
 def _time(length: timedelta | None) -> str:
     if length is None:
         return "—"
+    if length < _GRAIN:
+        return "under 15 min"
     minutes = int(length.total_seconds()) // 60
     days, hours = minutes // 1440, minutes // 60 % 24
     return f"{days} d {hours} h" if days else f"{hours} h {minutes % 60} min"
