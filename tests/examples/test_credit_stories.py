@@ -46,7 +46,7 @@ class Telling:
         with self.shop.engine.transaction(self.shop.workspace) as tx:
             now = tx.now
         lines = []
-        for act in acts:
+        for act in (one for one in acts for _ in range(one.get("times", 1))):
             self.number += 1
             event = {"specversion": "1.0", "id": str(self.number), "source": "/story", "type": "ai.action"}
             data = {"user": "somebody", "status": "ok", **act}
@@ -85,9 +85,13 @@ class Telling:
         )
 
     def top_up(self, wanted: dict[str, Any]) -> None:
-        rule = RechargeRule("auto", Decimal(wanted["threshold"]), target=Decimal(wanted["target"]))
+        numbers = {
+            name: Decimal(wanted[name]) for name in ("threshold", "target", "amount") if name in wanted
+        }
+        lasts = parse_span(wanted["lasts"], "lasts") if "lasts" in wanted else None
+        rule = RechargeRule("auto", **numbers)
         with self.shop.engine.transaction(self.shop.workspace) as tx:
-            set_top_up(tx, self.customer, self.credit, rule, lasts=parse_span(wanted["lasts"], "lasts"))
+            set_top_up(tx, self.customer, self.credit, rule, lasts=lasts, pack=wanted.get("pack"))
 
     def tend(self, _: bool) -> None:  # noqa: FBT001 - as the story writes it
         self.shop.tend(self.customer, self.credit)

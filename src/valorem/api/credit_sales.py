@@ -66,7 +66,11 @@ class PurchaseBody(Body):
 
 
 class PurchaseAnswer(Answer):
-    """Credits that were sold. ``total`` is the invoice's, with tax; ``available`` is what the account has now."""
+    """Credits that were sold. ``total`` is the invoice's, with tax; ``available`` is what the account has now.
+
+    Attributes:
+        waits: Why the invoice of a top-up cannot be written yet; it is as soon as it can.
+    """
 
     id: str
     customer: str
@@ -84,6 +88,7 @@ class PurchaseAnswer(Answer):
     invoice_number: str | None
     total: ExactOut | None
     available: ExactOut | None
+    waits: str | None
     created_at: Instant
 
     @classmethod
@@ -107,6 +112,7 @@ class PurchaseAnswer(Answer):
             invoice_number=None if invoice is None else invoice.number,
             total=None if invoice is None else invoice.total,
             available=found.available,
+            waits=found.waits,
             created_at=row.created_at,
         )
 
@@ -265,6 +271,7 @@ class RemovedAnswer(Answer):
 @router.post("/purchases", status_code=201, response_model=PurchaseAnswer)
 def buy_credits(body: PurchaseBody, caller: Writer) -> Response:
     """Sell credits: a one-off invoice and its payment, and the credits at once or when it is paid."""
+    buying.ask_purchase_taxes(caller.engine, caller.workspace.id, body.new())
     if body.preview:
         found = caller.acting(lambda tx: PurchaseAnswer.of(buying.preview_purchase(tx, body.new())))
         return Response(found.model_dump_json(), media_type="application/json")

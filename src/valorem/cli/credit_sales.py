@@ -87,6 +87,9 @@ def purchases(
         ],
         right=("credits", "amount"),
     )
+    for p in page.items:
+        if p.waits:
+            say(f"{p.id} waits for its taxes: {p.waits}", "bold")
     more(page.next)
 
 

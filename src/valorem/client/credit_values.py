@@ -66,6 +66,7 @@ class CreditPurchase(Value, frozen=True):
     invoice_number: str | None
     total: Decimal | None
     available: Decimal | None
+    waits: str | None
     created_at: datetime
 
 

@@ -22,7 +22,7 @@ from valorem.engine.engine import Engine, Transaction
 from valorem.engine.identifiers import new_id
 from valorem.engine.sealing import SERIES, Final, Manner, seal, unanswered, written_lines
 from valorem.engine.settings import get_billing_settings
-from valorem.engine.taxing import ask_now
+from valorem.engine.taxing import Question, ask_now, tax_problem
 from valorem.store.postgres import ingest, invoices
 from valorem.store.postgres.invoices import InvoiceHeader
 
@@ -94,12 +94,25 @@ def ask_taxes(engine: Engine, workspace: int, new: WrittenInvoice) -> None:
         OverloadedError: Where it does not answer. Nothing was written.
     """
     with engine.transaction(workspace) as tx:
-        if get_billing_settings(tx).taxes != "outside":
-            return
-        draft, invoice, manner = _draft(tx, new, index=1)
-        waits = unanswered(tx, [Final(draft, invoice, {}, manner)])
-    for question in waits.values():
+        question = tax_question(tx, new)
+    if question is not None:
         ask_now(engine, workspace, question.request)
+
+
+def tax_question(tx: Transaction, new: WrittenInvoice) -> Question | None:
+    """What an outside tax engine has to be asked before an invoice can be written; None where there is nothing."""
+    if get_billing_settings(tx).taxes != "outside":
+        return None
+    draft, invoice, manner = _draft(tx, new, index=1)
+    return next(iter(unanswered(tx, [Final(draft, invoice, {}, manner)]).values()), None)
+
+
+def waits_for_taxes(tx: Transaction, new: WrittenInvoice) -> str | None:
+    """Why an invoice cannot be written yet, as the tax engine's last try went; None where it can, or nobody has tried."""
+    if tax_question(tx, new) is None:
+        return None
+    _, invoice, manner = _draft(tx, new, index=1)
+    return tax_problem(tx, invoice, manner.zone)
 
 
 def _draft(tx: Transaction, new: WrittenInvoice, *, index: int) -> tuple[InvoiceHeader, Invoice, Manner]:

@@ -84,12 +84,22 @@ def of_invoice(connection: Connection, workspace: int, customer: str, invoice: s
     return [_purchase(row) for row in rows]
 
 
-def due(connection: Connection, workspace: int, *, limit: int) -> list[PurchaseRow]:
-    """Purchases that have no invoice yet, the oldest first, locked; those that somebody else works on are left out."""
+def due(
+    connection: Connection, workspace: int, *, limit: int, without: Sequence[tuple[str, str, str]] = ()
+) -> list[PurchaseRow]:
+    """Purchases that have no invoice yet, the oldest first, locked; those that somebody else works on are left out.
+
+    Args:
+        connection: The connection.
+        workspace: The workspace's id.
+        limit: So many.
+        without: Customer, credit type and id of those to leave out.
+    """
     rows = connection.execute(
-        "SELECT * FROM credit_purchase WHERE workspace = %s AND state = 'due' ORDER BY created_at, id LIMIT %s"
+        "SELECT * FROM credit_purchase WHERE workspace = %s AND state = 'due' AND (customer, credit, id) NOT IN"
+        " (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[])) ORDER BY created_at, id LIMIT %s"
         " FOR UPDATE SKIP LOCKED",
-        (workspace, limit),
+        (workspace, *([each[place] for each in without] for place in range(3)), limit),
     )
     return [_purchase(row) for row in rows]
 
