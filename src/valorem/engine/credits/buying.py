@@ -7,6 +7,7 @@ locked, so its invoice is written in a transaction of its own, a moment later.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 
 from valorem.core.errors import ConflictError, InvalidInputError
 from valorem.core.numbers import ONE, plain
@@ -166,9 +167,8 @@ def charge_purchases(engine: Engine, workspace: int) -> int:
     charged = 0
     waiting: set[tuple[str, str, str]] = set()
     while True:
-        questions, some, asked = in_transaction(
-            engine, workspace, lambda tx: _charge_some(tx, sorted(waiting))
-        )
+        without = sorted(waiting)
+        questions, some, asked = in_transaction(engine, workspace, partial(_charge_some, waiting=without))
         charged += some
         waiting |= asked
         if ask(engine, workspace, questions):

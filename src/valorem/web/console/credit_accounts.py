@@ -13,7 +13,7 @@ from valorem.core.ledger.recharge import RechargeRule
 from valorem.core.numbers import ZERO, exact, parse_decimal, plain
 from valorem.core.time import write_instant
 from valorem.engine.catalog import current_catalog
-from valorem.engine.credits.buying import NewPurchase, buy_credits
+from valorem.engine.credits.buying import NewPurchase, ask_purchase_taxes, buy_credits
 from valorem.engine.credits.definitions import credits_of
 from valorem.engine.credits.granting import NewGrant, change_expiry, give_grant, set_top_up, void_grant
 from valorem.engine.credits.holding import release_hold
@@ -228,10 +228,12 @@ def _grant(visit: Visit) -> Answer:
     key, form = visit.path("key"), visit.form
     credit, pack = form.get("credit", ""), form.get("pack", "").strip()
     try:
+        amount = parse_decimal(form.get("amount", "").strip(), "amount")
+        wanted = NewPurchase(customer=key, credit=credit, pack=pack or None, quantity=amount, id=_once(visit))
+        if pack:
+            ask_purchase_taxes(visit.engine, visit.workspace.id, wanted)
         with visit.acting() as tx:
-            amount = parse_decimal(form.get("amount", "").strip(), "amount")
             if pack:
-                wanted = NewPurchase(customer=key, credit=credit, pack=pack, quantity=amount, id=_once(visit))
                 bought = buy_credits(tx, wanted)
                 grant, verb = bought.sale.grant, "sold"
             else:

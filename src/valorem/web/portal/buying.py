@@ -3,7 +3,13 @@
 from valorem.core.errors import InvalidInputError, NotFoundError, ValoremError
 from valorem.core.ids import identity
 from valorem.core.numbers import ONE, plain
-from valorem.engine.credits.buying import NewPurchase, Purchase, buy_credits, preview_purchase
+from valorem.engine.credits.buying import (
+    NewPurchase,
+    Purchase,
+    ask_purchase_taxes,
+    buy_credits,
+    preview_purchase,
+)
 from valorem.engine.credits.offering import CreditOffer, credit_offers
 from valorem.engine.engine import Transaction
 from valorem.engine.payments import payer_of
@@ -43,6 +49,13 @@ def _wanted(guest: Guest, offer: CreditOffer, pack: str, amount: str, once: str)
     return NewPurchase(guest.key, offer.credit, amount=number, id=name)
 
 
+def _ask_taxes(guest: Guest, credit: str, pack: str, amount: str) -> None:
+    """An outside tax engine is asked before anything is locked."""
+    with guest.reading() as tx:
+        wanted = _wanted(guest, _offer(tx, guest, credit), pack, amount, "")
+    ask_purchase_taxes(guest.engine, guest.workspace.id, wanted)
+
+
 def _preview(guest: Guest) -> Page:
     """What it comes to: it is bought, looked at, and undone."""
     return _page(guest, guest.query("credit"), guest.query("pack"), guest.query("amount"))
@@ -51,6 +64,10 @@ def _preview(guest: Guest) -> Page:
 def _page(guest: Guest, credit: str, pack: str, amount: str, refused: ValoremError | None = None) -> Page:
     guest.check_allowed("credits")
     found: Purchase | None = None
+    try:
+        _ask_taxes(guest, credit, pack, amount)
+    except ValoremError as error:
+        refused = refused or error
     with guest.acting() as tx:  # it locks the account; nothing of it stays
         offer = _offer(tx, guest, credit)
         try:
@@ -78,6 +95,7 @@ def _buy(guest: Guest) -> Answer:
     credit, pack, amount = guest.field("credit"), guest.field("pack"), guest.field("amount")
     once = guest.once()
     try:
+        _ask_taxes(guest, credit, pack, amount)
         with guest.acting() as tx:
             bought = buy_credits(tx, _wanted(guest, _offer(tx, guest, credit), pack, amount, once))
             guest.note(
