@@ -85,7 +85,7 @@ class Telling:
         )
 
     def top_up(self, wanted: dict[str, Any]) -> None:
-        numbers = {
+        numbers: dict[str, Any] = {
             name: Decimal(wanted[name]) for name in ("threshold", "target", "amount") if name in wanted
         }
         lasts = parse_span(wanted["lasts"], "lasts") if "lasts" in wanted else None
