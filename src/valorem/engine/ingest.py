@@ -98,11 +98,6 @@ class Ingestor:
             writer.start()
 
     @property
-    def waiting_events(self) -> int:
-        """Events that wait for a transaction."""
-        return self._events
-
-    @property
     def busy(self) -> bool:
         """Whether events are being written, or wait for it."""
         return self._writing > 0 or self._events > 0

@@ -74,11 +74,6 @@ def cost_basis(commitment: Commitment, charges: Sequence[Charge]) -> Decimal:
     return invoiced_total(charges, commitment.id) / commitment.total
 
 
-def usable_at(commitment: Commitment, at: datetime) -> Decimal:
-    """What its running stretches give access to at an instant, before anything was drawn."""
-    return sum((each.amount for each in commitment.access if each.start <= at < each.end), ZERO)
-
-
 @exact
 def true_up(committed: Decimal, counted: Decimal) -> Decimal:
     """What a postpaid commitment still bills at its end: what was promised less what was spent, never below zero."""

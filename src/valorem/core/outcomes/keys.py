@@ -5,7 +5,6 @@ from hashlib import sha256
 from typing import Literal
 
 from valorem.core.errors import InvalidInputError
-from valorem.core.ids import identity
 
 Normalizer = Literal["trim", "lowercase", "digits", "e164"]
 _LONGEST = 255
@@ -35,11 +34,6 @@ def canonical_key(text: str, normalizers: Sequence[Normalizer]) -> str:
             f"{text[:40]!r} cannot be a key", field="key", hint=f"an id has 1 to {_LONGEST} bytes"
         )
     return text
-
-
-def outcome_identity(definition: str, system: str, key: str) -> bytes:
-    """16 bytes that name an outcome: definition, source system and canonical key, length-prefixed."""
-    return identity(definition, system, key)
 
 
 def held_out(salt: str, unit: str, share_ppm: int) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from valorem.core.numbers import ZERO, exact
+from valorem.core.numbers import exact
 from valorem.core.outcomes.activities import activities_of
 from valorem.core.outcomes.billing import bill
 from valorem.core.outcomes.definition import OutcomeDefinition
@@ -95,8 +95,3 @@ def _counts(tallies: Tallies, frame: Frame) -> Counter[tuple[str, int]]:
     for slot, count in tallies.items():
         counts[slot.series, periods[slot.bucket]] += count.n
     return counts
-
-
-def total_amount(found: Iterable[PeriodTotals]) -> Decimal:
-    """The sum over all periods."""
-    return sum((each.amount for each in found), ZERO)

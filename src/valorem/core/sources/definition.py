@@ -13,7 +13,7 @@ from valorem.core.metering.filters import Filter, parse_filter
 from valorem.core.metering.meter import ExpressionText
 from valorem.core.outcomes.durations import Duration
 from valorem.core.outcomes.terms import check_filter
-from valorem.core.sources.channels import PollTerms, RestTerms, SqlTerms, WebhookTerms
+from valorem.core.sources.channels import PollTerms, RestTerms, WebhookTerms
 from valorem.core.sources.times import Format, Zone
 
 EventType = Annotated[str, Field(min_length=1, max_length=255)]
@@ -187,13 +187,6 @@ class SourceDefinition(Entry):
     def kind(self) -> str:
         """How it is read; ``webhook`` where it only sends."""
         return "webhook" if self.poll is None else self.poll.kind
-
-    @property
-    def finds_deleted(self) -> bool:
-        """Whether what was deleted without a word is found."""
-        if isinstance(self.poll, RestTerms | SqlTerms):
-            return self.poll.all_every is not None
-        return self.poll is not None and self.poll.all_rows
 
     def secrets(self) -> Iterator[str]:
         """Names of the stored secrets it needs."""
