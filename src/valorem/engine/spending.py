@@ -1,6 +1,6 @@
 """What a customer has spent between two instants: the same charges that its invoice is made of."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ from valorem.core.metering.measured import Measured
 from valorem.core.numbers import ZERO, exact
 from valorem.core.periods import Interval, Period
 from valorem.engine.engine import Transaction
-from valorem.engine.measuring import measure_sources
+from valorem.engine.measuring import Reading, measure_sources, read_at_once
 from valorem.engine.sources import sources_for
 from valorem.engine.terms import counting, terms_for
 from valorem.store.postgres import contracts
@@ -74,6 +74,12 @@ class Spending:
     terms: Terms
     sources: Sources
     _charged: dict[_Key, Decimal] = field(default_factory=dict)
+    _reading: Reading | None = None
+
+    def read_ahead(self, period: Period, ends: Iterable[datetime]) -> None:
+        """Read the counters for many ends of one period in a query or two; what is asked for besides is read then."""
+        needs = (need for end in ends for need in usage_needs(self.terms, period, end))
+        self._reading = read_at_once(self.tx, ((self.sources, need) for need in needs))
 
     @exact
     def between(
@@ -156,7 +162,7 @@ class Spending:
             extra = tuple(name for name in where if name not in need.dimensions)
             known = all(name in need.meter.dimension_names for name in where)
             asked.append(replace(need, dimensions=(*need.dimensions, *extra)) if known else need)
-        found = measure_sources(self.tx, self.sources, asked)
+        found = measure_sources(self.tx, self.sources, asked, self._reading)
         if not where and meter is None:
             return found
         usage = {}

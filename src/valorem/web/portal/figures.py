@@ -117,12 +117,13 @@ def spent_by_day(tx: Transaction, guest: Guest) -> tuple[list[Point], Point | No
     chosen = [*edges[step - 1 :: step], quarter_hour_of(tx.now)]
     # The fees of the period are there from its first instant.
     first = inside.start + timedelta(seconds=QUARTER_HOUR_S)
+    ends = [at for at in dict.fromkeys((first, *chosen)) if first <= at <= tx.now]
+    spending.read_ahead(period, [*ends, inside.end])
     points = [
         Point(
             inside.start if at == first else at, spending.between(Interval(inside.start, at), of="everything")
         )
-        for at in dict.fromkeys((first, *chosen))
-        if first <= at <= tx.now
+        for at in ends
     ]
     if points and points[-1].at < tx.now:
         whole = spending.between(Interval(inside.start, inside.end), of="everything")
