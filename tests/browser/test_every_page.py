@@ -93,3 +93,18 @@ def test_pages_read_without_scripts(site: Site, sandbox: Sandbox, open_page: Ope
         for figure in watched.page.locator("figure.chart").all():
             assert figure.locator("svg").count() or figure.locator("details[open] table").count(), path
     watched.check()
+
+
+def test_a_page_is_read_on_paper_and_in_forced_colours(sandbox: Sandbox, open_page: Opens) -> None:
+    page = open_page().page
+    page.goto(sandbox.page("/customers/acme"))
+    page.emulate_media(media="print", color_scheme="dark")
+    expect(page.locator(".rail")).to_be_hidden()
+    expect(page.locator("main")).to_be_visible()
+    expect(page.locator("body")).to_have_css("background-color", "rgb(255, 255, 255)")
+    page.emulate_media(media="screen", color_scheme="dark", forced_colors="active")
+    expect(page.locator(".rail")).to_be_visible()
+    assert serious_faults(page) == []
+    ink = page.locator("h1").evaluate("each => getComputedStyle(each).color")
+    ground = page.locator("body").evaluate("each => getComputedStyle(each).backgroundColor")
+    assert ink != ground

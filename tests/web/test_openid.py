@@ -4,9 +4,11 @@ import base64
 import hashlib
 import json
 import re
+import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -33,7 +35,8 @@ ISSUER = "https://id.example.com"
 class Issuer:
     """An issuer without a network; what it says of somebody can be bent."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = ISSUER) -> None:
+        self.address = address
         self.key = RSAKey.generate_key(2048, parameters={"kid": "one", "use": "sig", "alg": "RS256"})
         self.signs_with = self.key
         self.claims: dict[str, Any] = {}
@@ -47,7 +50,7 @@ class Issuer:
         if path == "/.well-known/openid-configuration":
             places = {"authorization_endpoint": "/authorize", "token_endpoint": "/token", "jwks_uri": "/keys"}
             return httpx.Response(
-                200, json={"issuer": ISSUER} | {name: ISSUER + at for name, at in places.items()}
+                200, json={"issuer": self.address} | {name: self.address + at for name, at in places.items()}
             )
         if path == "/keys":
             return httpx.Response(200, json={"keys": [self.key.as_dict(private=False)]})
@@ -56,7 +59,7 @@ class Issuer:
         if form["code"] != "right" or challenge.rstrip(b"=").decode() != self.asked["code_challenge"]:
             return httpx.Response(400, json={"error": "invalid_grant"})
         claims = {
-            "iss": ISSUER,
+            "iss": self.address,
             "aud": "valorem",
             "sub": "u1",
             "exp": int(time.time()) + 300,
@@ -74,13 +77,18 @@ def issuer() -> Issuer:
 
 
 @pytest.fixture
-def console(database_url: str, tmp_path: Path, issuer: Issuer) -> Iterator[Console]:
+def console(database_url: str, issuer: Issuer) -> Iterator[Console]:
+    with console_by(database_url, Provider(ISSUER, "valorem", "secret", issuer.client)) as made:
+        yield made
+
+
+@contextmanager
+def console_by(database_url: str, provider: Provider) -> Iterator[Console]:
     database = Database(database_url)
     engine = Engine(database, lambda: NOW)
     ingestor = Ingestor(engine)
     create_workspace(engine, name="one", kind="sandbox", clock_at=NOW)
     signed_up(engine)
-    provider = Provider(ISSUER, "valorem", "secret", issuer.client)
     try:
         transport = InProcessTransport(assemble(engine, ingestor, provider=provider))
         with httpx.Client(transport=transport, base_url="http://valorem.invalid") as http:
@@ -117,6 +125,45 @@ def test_somebody_who_was_added_comes_in_and_is_known_by_subject_from_then_on(
     with pytest.raises(Exception, match="must be left"):
         disable_person(engine, Deed("", "", ""), owner.id, disabled=True)
     assert person_of(engine, Deed("", "", ""), subject=f"{ISSUER} u1", email="").id == owner.id
+
+
+def test_an_issuer_over_http_lets_in_by_its_own_client(database_url: str) -> None:
+    """The same issuer behind a socket: discovery, keys and token are fetched by the client that is used in earnest."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            asked.append(self.path)
+            sent = self.rfile.read(int(self.headers.get("content-length", "0")))
+            found = issuer.answer(httpx.Request(self.command, issuer.address + self.path, content=sent))
+            self.send_response(found.status_code)
+            self.send_header("content-type", "application/json")
+            self.end_headers()
+            self.wfile.write(found.content)
+
+        def do_GET(self) -> None:
+            self.answer()
+
+        def do_POST(self) -> None:
+            self.answer()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Nobody reads it."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    issuer = Issuer(f"http://127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        with console_by(database_url, Provider(issuer.address, "valorem", "secret")) as console:
+            assert come_back(console, issuer).headers["location"] == "/w/one/events"
+            assert console.get("/events").status_code == 200
+            assert come_back(Console(console.http, {}), issuer, code="wrong").status_code == 503
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+    assert {"/.well-known/openid-configuration", "/keys", "/token"} <= set(asked)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def list_owing(tx: Transaction, *, limit: int = 100) -> tuple[DunningPolicy, lis
     """The workspace's sequence of reminders, and the final invoices that still owe something, the longest due first."""
     policy = get_billing_settings(tx).dunning_policy
     ids = lives.owing(tx.connection, tx.workspace.id, after="", limit=_MOST_OWING)
-    headers = [header for each in ids if (header := invoices.load(tx.connection, tx.workspace.id, each))]
+    headers = invoices.load_many(tx.connection, tx.workspace.id, ids)
     done = reminders.load_done(tx.connection, tx.workspace.id, ids)
     found = []
     for each in standings(tx, headers):

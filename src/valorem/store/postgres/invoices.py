@@ -142,6 +142,16 @@ def load(connection: Connection, workspace: int, invoice_id: str) -> InvoiceHead
     return InvoiceHeader(**row) if row else None
 
 
+def load_many(connection: Connection, workspace: int, ids: Sequence[str]) -> list[InvoiceHeader]:
+    """Headers in the order of the ids; what is not there is left out."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM invoice WHERE part = ANY(%s) AND workspace = %s AND id = ANY(%s)",
+        (sorted({part_in(each, "inv") for each in ids}), workspace, list(ids)),
+    )
+    found = {row["id"]: InvoiceHeader(**row) for row in rows}
+    return [found[each] for each in ids if each in found]
+
+
 def load_by_number(connection: Connection, workspace: int, number: str) -> InvoiceHeader | None:
     """One header by its number."""
     row = connection.execute(
