@@ -130,12 +130,13 @@ def test_somebody_who_was_added_comes_in_and_is_known_by_subject_from_then_on(
 def test_an_issuer_over_http_lets_in_by_its_own_client(database_url: str) -> None:
     """The same issuer behind a socket: discovery, keys and token are fetched by the client that is used in earnest."""
     asked: list[str] = []
+    served = Issuer()
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             asked.append(self.path)
             sent = self.rfile.read(int(self.headers.get("content-length", "0")))
-            found = issuer.answer(httpx.Request(self.command, issuer.address + self.path, content=sent))
+            found = served.answer(httpx.Request(self.command, served.address + self.path, content=sent))
             self.send_response(found.status_code)
             self.send_header("content-type", "application/json")
             self.end_headers()
@@ -151,14 +152,14 @@ def test_an_issuer_over_http_lets_in_by_its_own_client(database_url: str) -> Non
             """Nobody reads it."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    issuer = Issuer(f"http://127.0.0.1:{server.server_address[1]}")
+    served.address = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        with console_by(database_url, Provider(issuer.address, "valorem", "secret")) as console:
-            assert come_back(console, issuer).headers["location"] == "/w/one/events"
+        with console_by(database_url, Provider(served.address, "valorem", "secret")) as console:
+            assert come_back(console, served).headers["location"] == "/w/one/events"
             assert console.get("/events").status_code == 200
-            assert come_back(Console(console.http, {}), issuer, code="wrong").status_code == 503
+            assert come_back(Console(console.http, {}), served, code="wrong").status_code == 503
     finally:
         server.shutdown()
         thread.join(10)
