@@ -221,6 +221,9 @@ def serve(
                 json.dumps({"url": address, "pid": os.getpid(), "database": url}) + "\n",
             )
             _spare_the_collector()
+            stack.callback(
+                gc.unfreeze
+            )  # or libraries complain at the end of what they think nobody gave back
             _share_the_interpreter()
             say(f"Valorem is at {address} · pages at {address}/ · reference at {address}/reference")
             _offer_set_up(engine, settings, address, say=say)

@@ -130,5 +130,7 @@ def test_a_kill_under_load_loses_nothing(tmp_path: Path) -> None:
 def test_ctrl_c_stops_it_too(tmp_path: Path) -> None:
     with server(tmp_path / "data") as running:
         running.process.send_signal(signal.SIGINT)
-        assert running.process.wait(10) in {0, 130}
-        assert "Traceback" not in (tmp_path / "data.log").read_text()
+        assert running.process.wait(60) in {0, 130}
+        said = (tmp_path / "data.log").read_text()
+        assert "Traceback" not in said
+        assert "leaked" not in said
