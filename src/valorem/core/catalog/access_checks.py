@@ -1,6 +1,5 @@
 """What holds between a plan's limits, gates, prompts and alerts and the features, meters and plans they name."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -11,8 +10,6 @@ from valorem.core.entitlements.limits import UPGRADE, Limit
 from valorem.core.metering.meter import Meter
 
 Names = Mapping[str, Mapping[str, Any]]
-_NAMED = re.compile(r"\{([^{}]*)\}")
-_SAID = ("plan", "limit", "more")
 
 
 def check_access(source: Source, plan: Plan, names: Names) -> Iterator[Problem]:
@@ -26,12 +23,6 @@ def check_access(source: Source, plan: Plan, names: Names) -> Iterator[Problem]:
     for key, prompt in plan.prompts.items():
         if prompt.to is not None:
             yield from _known(source, ("prompts", key, "to"), (prompt.to,), "plans", names)
-        for name in _NAMED.findall(prompt.text or ""):
-            if name not in _SAID:
-                message = f"a prompt cannot say {{{name}}}"
-                yield source.problem(
-                    ("prompts", key, "text"), message, "it can say {plan}, {limit} and {more}: 500 a day"
-                )
     for key, addon in plan.addons.items():
         yield from _known(source, ("addons", key, "features"), addon.features, "features", names)
         yield from _limited(source, ("addons", key, "raises"), addon.raises, plan, names)
