@@ -7,6 +7,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,11 @@ settings.load_profile("any machine")
 INSTALLED = Path("/usr/lib/postgresql")
 # The tests look at what is written, not at whether it survives a power cut; those that pull the plug start their own.
 FOR_TESTS = {"shared_buffers": "128MB", "max_wal_size": "512MB", "fsync": "off", "full_page_writes": "off"}
+
+
+def pytest_configure() -> None:
+    """Being told to end is an interruption, so that the servers of the tests are stopped and not left behind."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
