@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -40,6 +41,7 @@ from valorem.engine.settling import (
     void,
     write_off,
 )
+from valorem.store.postgres import workspaces
 
 FEBRUARY = datetime(2026, 2, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -327,7 +329,8 @@ def test_each_reminder_goes_out_once_and_none_when_nothing_is_owed(market: Shops
     shop = taxed_shop(market)
     sent = []
     for day in (12, 18, 19, 25):
-        shop.go(datetime(2026, 1, day, tzinfo=UTC))
+        with shop.engine.transaction(shop.workspace) as tx:  # the time alone: nothing is done on the way
+            workspaces.move_clock(tx.connection, shop.workspace, datetime(2026, 1, day, tzinfo=UTC))
         sent.append(sum(at_once(3, lambda _: send_reminders(shop.engine, shop.workspace))))  # type: ignore[arg-type]
     assert sent == [1, 1, 0, 1]
     with shop.engine.transaction(shop.workspace) as tx:
@@ -338,6 +341,31 @@ def test_each_reminder_goes_out_once_and_none_when_nothing_is_owed(market: Shops
     assert [row["key"] for row in rows] == ["upcoming", "first", "second"]
     shop.go(datetime(2026, 1, 31, tzinfo=UTC))
     assert send_reminders(shop.engine, shop.workspace) == 0
+
+
+def test_a_clock_that_is_moved_far_stops_for_every_reminder_and_what_it_does(market: Shops) -> None:
+    shop = taxed_shop(market)
+    steps: list[dict[str, Any]] = [
+        {"key": "early", "after_days": -3},
+        {"key": "late", "after_days": 5},
+        {"key": "given_up", "after_days": 30, "action": "write_off"},
+    ]
+    with shop.engine.transaction(shop.workspace) as tx:
+        seller = SELLER.model_dump(mode="json") | {"dunning": {"reminders": steps}}
+        set_billing_settings(tx, BillingSettings.model_validate(seller))
+        due = stands(shop).life.due
+    assert due is not None
+    shop.go(datetime(2026, 3, 1, tzinfo=UTC))
+    with shop.engine.transaction(shop.workspace) as tx:
+        rows = tx.connection.execute(
+            "SELECT payload ->> 'reminder' AS key, created_at FROM outbox WHERE topic = 'invoice.reminder'"
+            " AND payload ->> 'number' = 'INV-000001' ORDER BY created_at"
+        ).fetchall()
+    berlin = ZoneInfo("Europe/Berlin")
+    assert [(row["key"], row["created_at"].astimezone(berlin).date()) for row in rows] == [
+        (each["key"], due + timedelta(days=each["after_days"])) for each in steps
+    ]
+    assert stands(shop).status == "uncollectible"
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))

@@ -10,6 +10,7 @@ from valorem.engine.alerts import run_alerts
 from valorem.engine.closing import CloseReport, close_due
 from valorem.engine.contracts import get_contract
 from valorem.engine.credits.closing import tend_credits
+from valorem.engine.dunning import next_reminder_day, send_reminders
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.outcome_disputes import settle_silence
 from valorem.store.postgres import alerts, contracts, invoices, workspaces
@@ -102,9 +103,11 @@ def advance_clock(
 def _walk(engine: Engine, workspace: int, target: datetime) -> CloseReport:
     """Go on to an instant, and do at each stop what falls due there: invoices first, as they read the period's credits."""
     done = last = _due(engine, workspace)
+    send_reminders(engine, workspace)
     while True:
         with engine.transaction(workspace) as tx:
-            upcoming = _next_instant(tx)
+            reminder = next_reminder_day(tx)
+            upcoming = _earliest(_next_instant(tx), reminder)
             stop = target if upcoming is None else min(max(upcoming, tx.now), target)
             if stop > tx.now:
                 workspaces.move_clock(tx.connection, workspace, stop)
@@ -112,6 +115,8 @@ def _walk(engine: Engine, workspace: int, target: datetime) -> CloseReport:
                 return done
         last = _due(engine, workspace)
         done += last
+        if reminder is not None and reminder <= stop:
+            send_reminders(engine, workspace)
         if stop == target:
             return done
 
@@ -155,4 +160,8 @@ def _next_instant(tx: Transaction) -> datetime | None:
         _after(tx, alerts.next_due_at(tx.connection, tx.workspace.id, revision=alerts.ENDS)),
         credit_store.next_tend_at(tx.connection, tx.workspace.id),
     )
-    return min((at for at in upcoming if at is not None), default=None)
+    return _earliest(*upcoming)
+
+
+def _earliest(*instants: datetime | None) -> datetime | None:
+    return min((at for at in instants if at is not None), default=None)

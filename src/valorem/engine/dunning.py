@@ -1,10 +1,10 @@
 """Dunning: each reminder goes out once, none once nothing is owed."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from valorem.core.billing import life as steps
-from valorem.core.billing.dunning import DunningPolicy, next_reminder_at, reminders_due
+from valorem.core.billing.dunning import DunningPolicy, next_reminder_at, next_step_at, reminders_due
 from valorem.core.billing.payment_terms import days_late
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.settings import get_billing_settings
@@ -36,6 +36,17 @@ def send_reminders(engine: Engine, workspace: int) -> int:
             ]
             sent += sum(_remind(tx, each, policy) for each in waiting)
         after = ids[-1]
+
+
+def next_reminder_day(tx: Transaction) -> datetime | None:
+    """The next instant at which something that is owed may come to a reminder; what is due already is not looked at."""
+    policy = get_billing_settings(tx).dunning_policy
+    if not policy.reminders:
+        return None
+    since = tx.now.date() - timedelta(days=policy.reminders[-1].after_days + 1)
+    days = lives.owed_days(tx.connection, tx.workspace.id, since)
+    found = (next_step_at(policy, due, zone, tx.now) for due, zone in days)
+    return min((at for at in found if at is not None), default=None)
 
 
 def _remind(tx: Transaction, invoice: str, policy: DunningPolicy) -> int:

@@ -19,12 +19,12 @@ class Reminder:
     Attributes:
         key: Names it; sent once for each invoice.
         after_days: Local days after the due date; below zero before it.
-        action: What else happens: the contract is paused, or the invoice is written off.
+        action: What else happens: the invoice is written off.
     """
 
     key: str
     after_days: int
-    action: Literal["none", "pause", "write_off"] = "none"
+    action: Literal["none", "write_off"] = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +117,9 @@ def next_reminder_at(
         if each.key not in done and (last_done is None or each.after_days > last_done):
             return start_of_day(add_days(due, each.after_days), zone)
     return None
+
+
+def next_step_at(policy: DunningPolicy, due: date, zone: str, after: datetime) -> datetime | None:
+    """When the sequence for a due date takes its next step after an instant, whatever was sent; ``None`` after the last."""
+    steps = (start_of_day(add_days(due, each.after_days), zone) for each in policy.reminders)
+    return next((at for at in steps if at > after), None)

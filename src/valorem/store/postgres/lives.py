@@ -203,6 +203,16 @@ def owing(connection: Connection, workspace: int, *, after: str, limit: int) -> 
     return [row["id"] for row in rows]
 
 
+def owed_days(connection: Connection, workspace: int, since: date) -> list[tuple[date, str]]:
+    """The last days for payment, each with its time zone, of what is owed; none before a day."""
+    rows = connection.execute(
+        "SELECT DISTINCT due_on, zone FROM invoice WHERE workspace = %s AND status = 'finalised' AND owed > held"
+        " AND due_on >= %s ORDER BY 1, 2",
+        (workspace, since),
+    )
+    return [(row["due_on"], row["zone"]) for row in rows]
+
+
 def _life(row: Row) -> Life:
     return Life(
         stage=row["status"],
