@@ -186,3 +186,9 @@ def furnish(door: Door) -> None:
             },
             key,
         )
+
+
+@pytest.fixture
+def acme(door: Door) -> Portal:
+    """A session of its own for each test: one alone may not ask as fast as all tests together."""
+    return door.open("acme")

@@ -16,11 +16,6 @@ from valorem.engine.workspaces import list_workspaces
 PAYLOAD = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'><b>{{7*7}}%(x)s"
 
 
-@pytest.fixture(scope="module")
-def acme(door: Door) -> Portal:
-    return door.open("acme")
-
-
 def test_a_customer_sets_its_own_budget_and_removes_it(door: Door, acme: Portal) -> None:
     form = {
         "amount": "250",

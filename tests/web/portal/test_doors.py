@@ -23,11 +23,6 @@ PATHS: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def acme(door: Door) -> Portal:
-    return door.open("acme")
-
-
 def routes(door: Door) -> list[tuple[str, str]]:
     """Every route of a place, from the router itself."""
     found = [

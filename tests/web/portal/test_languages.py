@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from tests.web.console import text_of
-from tests.web.portal.conftest import Door, Portal
+from tests.web.portal.conftest import Portal
 from valorem.core.portal.settings import LANGUAGES
 from valorem.web.portal.catalogs import catalogs, messages
 from valorem.web.portal.words import accepted, chosen, words_of
@@ -74,11 +74,6 @@ def test_the_language_of_the_browser_is_found() -> None:
     assert accepted("de;q=0, en") == "en"
     assert accepted("") is None
     assert chosen(None, "de_AT") == "de"
-
-
-@pytest.fixture(scope="module")
-def acme(door: Door) -> Portal:
-    return door.open("acme")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

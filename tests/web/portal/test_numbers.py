@@ -9,11 +9,6 @@ from tests.web.console import text_of
 from tests.web.portal.conftest import Door, Portal
 
 
-@pytest.fixture(scope="module")
-def acme(door: Door) -> Portal:
-    return door.open("acme")
-
-
 def value(page: str, mark: str) -> str:
     found = re.search(rf'<data id="{re.escape(mark)}"[^>]* value="(-?[\d.]+)"', page)
     assert found is not None, mark

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.web.portal.conftest import Door, Portal
+from tests.web.portal.conftest import Portal
 
 PAGES = (
     "/",
@@ -20,11 +20,6 @@ PAGES = (
     "/plan/change?plan=business",
     "/outcomes",
 )
-
-
-@pytest.fixture(scope="module")
-def acme(door: Door) -> Portal:
-    return door.open("acme")
 
 
 @pytest.mark.parametrize("path", PAGES)
