@@ -124,15 +124,30 @@ class Database:
 
 @contextmanager
 def _turn(connection: Connection, turn: Turn | None) -> Iterator[None]:
-    """Hold an advisory lock of the session around a transaction; a connection that ends gives it back."""
+    """Hold an advisory lock of the session around a transaction.
+
+    Only the session's end gives it back for certain: a connection that could not say what it has must not go back to the
+    pool, where it would keep everybody else waiting for ever.
+    """
     if turn is None:
         yield
         return
-    connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, %s))", turn)
-    connection.commit()
+    with _or_closed(connection):
+        connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, %s))", turn)
+        connection.commit()
     try:
         yield
     finally:
         if not connection.closed:
-            connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, %s))", turn)
-            connection.commit()
+            with _or_closed(connection):
+                connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, %s))", turn)
+                connection.commit()
+
+
+@contextmanager
+def _or_closed(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
