@@ -217,9 +217,8 @@ class Watched:
     def check(self) -> None:
         unexpected = [fault for fault in self.faults if not any(text in fault for text in self.expected)]
         assert unexpected == []
-        too_wide = self.page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
+        width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        too_wide = looked_at(self.page, lambda: self.page.evaluate(width))
         assert too_wide <= 0, f"{self.page.url} scrolls sideways by {too_wide} px"
 
 
@@ -330,9 +329,20 @@ def in_every_mode(open_page: Opens) -> Callable[[str, str], None]:
     return look
 
 
+def looked_at(page: Page, look: Callable[[], Any]) -> Any:
+    """What somebody finds on a page; one that is made again meanwhile, as its numbers are whole now, is looked at again."""
+    try:
+        return look()
+    except Error as error:
+        if "context was destroyed" not in str(error):
+            raise
+    page.wait_for_load_state()
+    return look()
+
+
 def serious_faults(page: Page) -> list[str]:
     """What axe finds that would keep somebody out."""
-    found = Axe().run(page).response["violations"]
+    found = looked_at(page, lambda: Axe().run(page)).response["violations"]
     return [
         f"{page.url}: {each['id']}: {each['nodes'][0]['html'][:160]}"
         for each in found

@@ -75,16 +75,22 @@ if (waiting) {
     if (more > 0) waiting.querySelector("strong").textContent = more.toLocaleString("en-US");
   });
 }
+// Whoever is on the way to another page, or has something open over this one, is not brought back.
+let leaving = false;
+window.addEventListener("beforeunload", () => { leaving = true; });
+function again() {
+  if (!leaving && !document.querySelector("dialog[open]")) window.location.reload();
+}
 // A page that was made from a part of the numbers is made again once they are whole.
 if (document.querySelector("[data-partial]")) {
   document.addEventListener("valorem:numbers", (event) => {
-    if (event.detail.missing === 0 && document.activeElement === document.body) window.location.reload();
+    if (event.detail.missing === 0 && document.activeElement === document.body) again();
   });
 }
 // An empty state waits for its fact, then loads the page that shows it.
 const wait = document.querySelector("[data-wait-for-event]");
 if (wait) {
   document.addEventListener("valorem:numbers", (event) => {
-    if (Number(event.detail.events) > Number(wait.dataset.waitForEvent)) window.location.reload();
+    if (Number(event.detail.events) > Number(wait.dataset.waitForEvent)) again();
   });
 }
