@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from tests.engine.billing import Shops, shops
+from tests.engine.dealing import RESOLUTION, all_verify, day, deal, fact, outcome_total, send
 from tests.engine.test_contract_changes import change
-from tests.engine.test_outcomes import RESOLUTION, all_verify, day, deal, fact, outcome_total, send
 from valorem.engine.invoices import preview_invoice
 
 DOLLAR = RESOLUTION.replace(

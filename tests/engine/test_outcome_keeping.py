@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.engine.billing import Shop, Shops, shops, void
-from tests.engine.test_outcomes import RESOLUTION, all_verify, deal, fact, outcome_total, send
+from tests.engine.dealing import RESOLUTION, all_verify, deal, fact, outcome_total, send
 from valorem.core.contracts.contract import Contract
 from valorem.core.outcomes.charging import billable
 from valorem.core.outcomes.keeping import borders, coarse

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.engine.billing import Shop, Shops, shops
-from tests.engine.test_outcomes import JANUARY, all_verify, day, fact, outcome_total, send, signer
+from tests.engine.billing import JANUARY, Shop, Shops, shops
+from tests.engine.dealing import all_verify, day, fact, outcome_total, send, signer
 from valorem.core.contracts.contract import Contract
 from valorem.core.errors import ConflictError, UnprocessableError
 from valorem.core.outcomes.keys import held_out

@@ -17,7 +17,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from tests.engine.billing import shops
+from tests.engine.billing import JANUARY, shops
+from tests.engine.dealing import CATALOG as OUTCOMES
+from tests.engine.dealing import deal
 from tests.engine.sourcing import (
     Died,
     DirectReader,
@@ -29,8 +31,6 @@ from tests.engine.sourcing import (
     settle,
     shop_source,
 )
-from tests.engine.test_outcomes import CATALOG as OUTCOMES
-from tests.engine.test_outcomes import JANUARY, deal
 from tests.standins.source_server import SourceServer
 from tests.standins.world import CUSTOMERS, Faults, World
 from valorem.core.errors import NotFoundError, UnauthorizedError

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
+from tests.engine.dealing import all_verify, day, send
 from tests.engine.limiting import Doorkeeper
-from tests.engine.test_outcomes import all_verify, day, send
 from tests.examples.test_access_stories import shop
 from tests.examples.test_outcome_stories import agree, said
 from valorem.engine.invoices import preview_invoice

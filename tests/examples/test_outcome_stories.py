@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.engine.billing import Shop, Shops, shops
-from tests.engine.test_outcomes import JANUARY, all_verify, day, send, signer
+from tests.engine.billing import JANUARY, Shop, Shops, shops
+from tests.engine.dealing import all_verify, day, send, signer
 from valorem.core.contracts.contract import Contract
 from valorem.core.time import write_instant
 from valorem.engine.outcome_deals import Proposal, propose, sign_definition

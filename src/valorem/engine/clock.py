@@ -10,7 +10,7 @@ from valorem.engine.alerts import run_alerts
 from valorem.engine.closing import CloseReport, close_due
 from valorem.engine.contracts import get_contract
 from valorem.engine.credits.closing import tend_credits
-from valorem.engine.dunning import next_reminder_day, send_reminders
+from valorem.engine.dunning import next_dunning_at, send_reminders
 from valorem.engine.engine import Engine, Transaction
 from valorem.engine.outcome_disputes import settle_silence
 from valorem.store.postgres import alerts, contracts, invoices, workspaces
@@ -106,7 +106,7 @@ def _walk(engine: Engine, workspace: int, target: datetime) -> CloseReport:
     send_reminders(engine, workspace)
     while True:
         with engine.transaction(workspace) as tx:
-            reminder = next_reminder_day(tx)
+            reminder = next_dunning_at(tx)
             upcoming = _earliest(_next_instant(tx), reminder)
             stop = target if upcoming is None else min(max(upcoming, tx.now), target)
             if stop > tx.now:

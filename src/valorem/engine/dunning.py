@@ -38,7 +38,7 @@ def send_reminders(engine: Engine, workspace: int) -> int:
         after = ids[-1]
 
 
-def next_reminder_day(tx: Transaction) -> datetime | None:
+def next_dunning_at(tx: Transaction) -> datetime | None:
     """The next instant at which something that is owed may come to a reminder; what is due already is not looked at."""
     policy = get_billing_settings(tx).dunning_policy
     if not policy.reminders:

@@ -1,6 +1,7 @@
 """Locks on what has no row to lock: one list of them, so that no two uses can meet by accident.
 
-Each lasts until its transaction ends, however that ends, so a killed process leaves none behind.
+Each lasts until its transaction ends, however that ends; a turn, which is waited for before the transaction begins, lasts as
+long as the connection where it cannot be given back. A killed process leaves none behind.
 """
 
 from enum import StrEnum
